@@ -1,0 +1,8 @@
+package checks
+
+import (
+	"context"
+	"errors"
+)
+
+func runTLS(ctx context.Context, v *Visit) (Finding, error) { return Finding{}, errors.New("not yet") }

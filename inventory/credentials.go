@@ -1,0 +1,90 @@
+package inventory
+
+import (
+	"context"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// DefaultLogin is the credential of a BMC whose record names none.
+const DefaultLogin = "default"
+
+// Secret is a password or token. It prints REDACTED under every verb and refuses to be marshalled; Reveal is the only way
+// to its value, so that a search for Reveal finds every place where a secret leaves.
+type Secret struct{ value string }
+
+// NewSecret keeps a value secret.
+func NewSecret(value string) Secret { return Secret{value} }
+
+// Reveal returns the value. Only what puts it on the wire to its own BMC calls this.
+func (s Secret) Reveal() string { return s.value }
+
+// Empty says whether there is no value.
+func (s Secret) Empty() bool { return s.value == "" }
+
+const redacted = "REDACTED"
+
+var errSecret = errors.New("a secret is never marshalled")
+
+// Format prints REDACTED whatever the verb and flags; String alone would leak under %d and %#v.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// String is for what does not go through fmt.
+func (Secret) String() string { return redacted }
+
+// GoString is String.
+func (Secret) GoString() string { return redacted }
+
+// LogValue is String for slog.
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText always fails.
+func (Secret) MarshalText() ([]byte, error) { return nil, errSecret }
+
+// MarshalJSON always fails.
+func (Secret) MarshalJSON() ([]byte, error) { return nil, errSecret }
+
+// MarshalYAML always fails.
+func (Secret) MarshalYAML() (any, error) { return nil, errSecret }
+
+// MarshalBinary always fails, for encoding/gob.
+func (Secret) MarshalBinary() ([]byte, error) { return nil, errSecret }
+
+// Credentials are what one login needs.
+type Credentials struct {
+	Name     string
+	Username string
+	Password Secret
+	// Version changes whenever username or password do; a fence names it. It reveals neither.
+	Version string
+}
+
+// VersionOf derives a version where the keyring has none of its own: 20 bits of a slow hash, enough to notice a change,
+// far too few to find a password by.
+func VersionOf(username string, password Secret) string {
+	sum, err := pbkdf2.Key(sha256.New, username+"\x00"+password.Reveal(), []byte("lamplighter credential version"), 4096, 3)
+	if err != nil {
+		panic("inventory: derive credential version: " + err.Error()) // fixed parameters
+	}
+	return hex.EncodeToString(sum)[:5]
+}
+
+// Errors of a Keyring. Neither is ever the BMC's fault.
+var (
+	ErrNoCredential = errors.New("no such credential")
+	ErrKeyring      = errors.New("keyring cannot be read")
+)
+
+// Keyring hands out credentials by name.
+//
+// Actors ask right before a login, concurrently; whoever asked does not retry within a round. The error wraps
+// ErrNoCredential where the name is unknown, ErrKeyring where the keyring could not be read. On return without error
+// Version is set.
+type Keyring interface {
+	Credentials(ctx context.Context, name string) (Credentials, error)
+}
