@@ -216,7 +216,7 @@ func setLogin(b *BMC, cell string) string {
 }
 
 func setTrust(b *BMC, cell string) string {
-	trust, err := ParseTrust(cell)
+	trust, err := ParseTrust(strings.ToLower(cell))
 	if err != nil {
 		return "ca, pin: and 64 hex digits, tofu or insecure"
 	}

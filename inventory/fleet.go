@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -150,6 +151,15 @@ func refuseShrunk(was []BMC, d Diff) error {
 		return fmt.Errorf("%w: %d of %d (the first is %s); the list before stays", ErrShrunk, gone, len(was), d.Removed[0].ID)
 	}
 	return nil
+}
+
+// Sync replaces the current set by what a source has now. On an error the set that was stays.
+func (f *Fleet) Sync(ctx context.Context, from Source) (Diff, error) {
+	bmcs, err := from.BMCs(ctx)
+	if err != nil {
+		return Diff{}, fmt.Errorf("sync the fleet: %w", err)
+	}
+	return f.Replace(bmcs)
 }
 
 // BMCs are all BMCs by ID. Do not write to the list.

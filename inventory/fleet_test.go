@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -142,4 +143,19 @@ func TestAFleetIsReadWhileItIsReplaced(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+type sourceOf func() ([]BMC, error)
+
+func (f sourceOf) BMCs(context.Context) ([]BMC, error) { return f() }
+
+func TestAFleetKeepsItsBMCsWhenTheSourceFails(t *testing.T) {
+	var f Fleet
+	if d, err := f.Sync(t.Context(), sourceOf(func() ([]BMC, error) { return bmcs(1, 9), nil })); err != nil || len(d.Added) != 9 {
+		t.Errorf("got %v, %v", d, err)
+	}
+	broken := errors.New("the CMDB is down")
+	if _, err := f.Sync(t.Context(), sourceOf(func() ([]BMC, error) { return bmcs(1, 1), broken })); !errors.Is(err, broken) || f.Len() != 9 {
+		t.Errorf("got %v, %d BMCs", err, f.Len())
+	}
 }

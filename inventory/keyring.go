@@ -73,11 +73,11 @@ type singleKeyring struct{ credentials Credentials }
 
 // SingleCredential is a keyring of one username and one password file, which is read once, for a person who typed them.
 func SingleCredential(username, passwordFile string) (Keyring, error) {
-	data, _, err := readPrivate(passwordFile)
+	text, _, err := readPrivate(passwordFile)
 	if err != nil {
 		return nil, err
 	}
-	password, err := newPassword(trimNewline(data))
+	password, err := newPassword(trimNewline(text.Reveal()))
 	if err == nil {
 		err = checkUsername(username)
 	}

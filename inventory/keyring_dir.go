@@ -82,11 +82,11 @@ func (k *dirKeyring) read(name string) (string, error) {
 	if f == nil {
 		f = &privateFile{path: filepath.Join(k.dir, name)}
 	}
-	data, _, err := f.read()
+	text, _, err := f.read()
 	if err != nil {
 		delete(k.files, name) // a name that nobody has must not be remembered
 		return "", err
 	}
 	k.files[name] = f
-	return trimNewline(data), nil
+	return trimNewline(text.Reveal()), nil
 }

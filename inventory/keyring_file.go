@@ -67,11 +67,11 @@ func (k *fileKeyring) Credentials(_ context.Context, name string) (Credentials, 
 
 // load reads the file if it changed.
 func (k *fileKeyring) load() error {
-	data, anew, err := k.file.read()
+	text, anew, err := k.file.read()
 	if err != nil || !anew {
 		return err
 	}
-	if k.entries, err = parseKeyring(k.file.path, data); err != nil {
+	if k.entries, err = parseKeyring(k.file.path, []byte(text.Reveal())); err != nil {
 		k.file.seen = nil // so that the next call says so too
 		return fmt.Errorf("%w: %w", ErrKeyring, err)
 	}
@@ -89,11 +89,11 @@ func (k *fileKeyring) password(e entry) (Secret, error) {
 	if k.passwords[path] == nil {
 		k.passwords[path] = &privateFile{path: path}
 	}
-	data, _, err := k.passwords[path].read()
+	text, _, err := k.passwords[path].read()
 	if err != nil {
 		return Secret{}, err
 	}
-	password, err := newPassword(trimNewline(data))
+	password, err := newPassword(trimNewline(text.Reveal()))
 	if err != nil {
 		return Secret{}, fmt.Errorf("%s: %w", path, err)
 	}

@@ -67,6 +67,29 @@ credentials:
 	}
 }
 
+func TestFileKeyringTakesPasswordsAsTheyAreWritten(t *testing.T) {
+	for text, want := range map[string]string{
+		"0x1F": "0x1F", "1_000": "1_000", "+5": "+5", "1e3": "1e3", "0o17": "0o17", ".5": ".5", "~x": "~x", "True": "True", "2026-11-22": "2026-11-22",
+		"x # comment": "x", "x#y": "x#y", "'~'": "~", `"a\"b"`: `a"b`, ".inf": ".inf", "a b": "a b", "-5": "-5", "-": "", "x:y": "x:y", "\"x\" # c": "x", "pässwörd": "pässwörd",
+	} {
+		for _, end := range []string{"\n", "\r\n", ""} {
+			path := writeFile(t, filepath.Join(t.TempDir(), "k"), "credentials:"+end+"\n  a:\n    username: u\n    password: "+text+end, 0o600)
+			k, err := OpenKeyring(path)
+			if want == "" {
+				if err == nil {
+					t.Errorf("%q was accepted", text)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%q: %v", text, err)
+				continue
+			}
+			ask(t, k, "a", "u", want)
+		}
+	}
+}
+
 func TestFileKeyringReportsMistakes(t *testing.T) {
 	const c = "credentials:\n"
 	for name, test := range map[string]struct{ text, want string }{

@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -17,25 +16,25 @@ const largestPrivate = 16 << 20
 // privateFile is a file that only its owner may use. It is read again when it changed. Its user locks.
 type privateFile struct {
 	path string
-	data []byte
+	text Secret      // its content
 	seen fs.FileInfo // nil: read again
 }
 
 // read returns the content and whether it was read anew.
-func (p *privateFile) read() (data []byte, anew bool, err error) {
+func (p *privateFile) read() (text Secret, anew bool, err error) {
 	if info, err := os.Stat(p.path); err == nil && p.seen != nil && unchanged(p.seen, info) {
-		return p.data, false, nil
+		return p.text, false, nil
 	}
-	p.data, p.seen = nil, nil
-	data, info, err := readPrivate(p.path)
+	p.text, p.seen = Secret{}, nil
+	text, info, err := readPrivate(p.path)
 	if err != nil {
-		return nil, false, err
+		return Secret{}, false, err
 	}
 	// A file written just now may be written again within the same tick of the file system's clock.
 	if time.Since(info.ModTime()) > time.Second {
-		p.data, p.seen = data, info
+		p.text, p.seen = text, info
 	}
-	return data, true, nil
+	return text, true, nil
 }
 
 func unchanged(a, b fs.FileInfo) bool {
@@ -43,24 +42,24 @@ func unchanged(a, b fs.FileInfo) bool {
 }
 
 // readPrivate reads a file whose mode is 0600 or stricter, or a pipe. Its error wraps ErrKeyring.
-func readPrivate(path string) ([]byte, fs.FileInfo, error) {
+func readPrivate(path string) (Secret, fs.FileInfo, error) {
 	info, err := os.Stat(path) // before opening: a device may do anything when opened
 	if err == nil {
 		err = checkPrivate(path, info)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrKeyring, err)
+		return Secret{}, nil, fmt.Errorf("%w: %w", ErrKeyring, err)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrKeyring, err)
+		return Secret{}, nil, fmt.Errorf("%w: %w", ErrKeyring, err)
 	}
 	defer func() { _ = f.Close() }()
 	info, data, err := readOpen(path, f)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrKeyring, err)
+		return Secret{}, nil, fmt.Errorf("%w: %w", ErrKeyring, err)
 	}
-	return data, info, nil
+	return NewSecret(string(data)), info, nil
 }
 
 func readOpen(path string, f *os.File) (fs.FileInfo, []byte, error) {
@@ -89,11 +88,11 @@ func checkPrivate(path string, info fs.FileInfo) error {
 }
 
 // trimNewline strips one newline, which editors and echo add.
-func trimNewline(data []byte) string {
-	if line, had := bytes.CutSuffix(data, []byte("\n")); had {
-		return string(bytes.TrimSuffix(line, []byte("\r")))
+func trimNewline(text string) string {
+	if line, had := strings.CutSuffix(text, "\n"); had {
+		return strings.TrimSuffix(line, "\r")
 	}
-	return string(data)
+	return text
 }
 
 // newPassword refuses what no BMC takes as a password; its error does not show it.

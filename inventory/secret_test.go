@@ -49,6 +49,7 @@ func holders() map[string]any {
 		"a single keyring":                singleKeyring{c},
 		"an entry of a file":              map[string]entry{"x": {password: c.Password}},
 		"a keyring with cached versions":  &dirKeyring{versions: versions{"n": c}},
+		"a keyring's file":                fileKeyring{file: &privateFile{text: c.Password}, passwords: map[string]*privateFile{"p": {text: c.Password}}},
 		"an interface in a slice":         []any{c.Password, &c},
 		"a secret in an unexported array": struct{ s [1]any }{[1]any{c.Password}},
 	}

@@ -115,7 +115,6 @@ func (c Config) Validate(bad func(key, want string)) {
 	require(c.Memory != "", "memory", "want the path of a file")
 	require(c.Verdicts != "", "verdicts", "want the path of a file, or - for stdout")
 	require(len(c.Ping) > 0, "ping", "want at least one of icmp, tcp, rmcp")
-	require(c.CAFile == "" || c.Trust.Mode == inventory.TrustCA, "ca_file", "want none unless trust is ca")
 	require(c.Interval >= time.Second, "interval", "want at least 1s")
 	require(c.Visits >= 1, "visits", "want at least 1")
 	require(c.Fence.PauseMax >= c.Fence.PauseMin, "fence.pause_max", "want at least fence.pause_min, "+c.Fence.PauseMin.String())

@@ -38,7 +38,6 @@ var badConfigs = map[string]string{
 	"slow":                "F:3: slow: want a time with its unit, such as 30s, 5m, 1h or 30d, got \"10 seconds\"",
 	"unknown-trust":       "F:3: trust: want ca, pin: and 64 hex digits, tofu or insecure, got \"yes\"",
 	"short-pin":           "F:3: trust: want ca, pin: and 64 hex digits, tofu or insecure, got \"pin:abc\"",
-	"ca-file-without-ca":  "F:4: ca_file: want none unless trust is ca, got \"ca.pem\"",
 	"unknown-way":         "F:3: ping: want a list of icmp, tcp, rmcp, each once, got [\"icmp\" \"arp\"]",
 	"way-twice":           "F:3: ping: want a list of icmp, tcp, rmcp, each once, got [\"icmp\" \"icmp\"]",
 	"no-way":              "F:3: ping: want at least one of icmp, tcp, rmcp, got []",
