@@ -16,16 +16,32 @@ const DefaultLogin = "default"
 
 // Secret is a password or token. It prints REDACTED under every verb and refuses to be marshalled; Reveal is the only way
 // to its value, so that a search for Reveal finds every place where a secret leaves.
-type Secret struct{ value string }
+//
+// The value is in a closure because fmt and other printers by reflection print unexported string fields, and call no
+// method on a Secret that lies in one. It also makes a comparison with == an error of the compiler.
+type Secret struct{ reveal func() string }
 
 // NewSecret keeps a value secret.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(value string) Secret {
+	if value == "" {
+		return Secret{}
+	}
+	return Secret{func() string { return value }}
+}
 
 // Reveal returns the value. Only what puts it on the wire to its own BMC calls this.
-func (s Secret) Reveal() string { return s.value }
+func (s Secret) Reveal() string {
+	if s.reveal == nil {
+		return ""
+	}
+	return s.reveal()
+}
 
 // Empty says whether there is no value.
-func (s Secret) Empty() bool { return s.value == "" }
+func (s Secret) Empty() bool { return s.reveal == nil }
+
+// Equal says whether both have the same value.
+func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
 
 const redacted = "REDACTED"
 

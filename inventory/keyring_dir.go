@@ -1,0 +1,92 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// The files of a directory keyring. A missing username is an empty one.
+const (
+	usernameFile = ".username"
+	passwordFile = ".password"
+)
+
+// dirKeyring takes credentials from the files NAME.username and NAME.password, as mounted secrets come.
+type dirKeyring struct {
+	dir string
+
+	mu       sync.Mutex
+	files    map[string]*privateFile
+	versions versions
+}
+
+// openDirKeyring refuses a directory that has a file which others can read.
+func openDirKeyring(dir string) (*dirKeyring, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKeyring, err)
+	}
+	var errs []error
+	for _, entry := range entries {
+		if ext := filepath.Ext(entry.Name()); ext == usernameFile || ext == passwordFile {
+			path := filepath.Join(dir, entry.Name())
+			info, err := os.Stat(path)
+			if err == nil {
+				err = checkPrivate(path, info)
+			}
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKeyring, err)
+	}
+	return &dirKeyring{dir: dir, files: map[string]*privateFile{}, versions: versions{}}, nil
+}
+
+func (k *dirKeyring) Credentials(_ context.Context, name string) (Credentials, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	// A name comes from the CMDB: it must not lead out of the directory.
+	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\\\x00") {
+		return Credentials{}, noCredential(name, k.dir)
+	}
+	text, err := k.read(name + passwordFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Credentials{}, noCredential(name, k.dir+": no file "+name+passwordFile)
+	}
+	if err != nil {
+		return Credentials{}, err
+	}
+	password, err := newPassword(text)
+	if err != nil {
+		return Credentials{}, badCredential(name, k.dir, err)
+	}
+	username, err := k.read(name + usernameFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Credentials{}, err
+	}
+	if err := checkUsername(username); err != nil {
+		return Credentials{}, badCredential(name, k.dir, err)
+	}
+	return k.versions.credentials(name, username, password), nil
+}
+
+func (k *dirKeyring) read(name string) (string, error) {
+	f := k.files[name]
+	if f == nil {
+		f = &privateFile{path: filepath.Join(k.dir, name)}
+	}
+	text, _, err := f.read()
+	if err != nil {
+		delete(k.files, name) // a name that nobody has must not be remembered
+		return "", err
+	}
+	k.files[name] = f
+	return trimNewline(text.Reveal()), nil
+}
