@@ -68,6 +68,9 @@ var statuses = map[byte]struct {
 	0x12: {"illegal or unrecognized parameter", Misunderstood},
 }
 
+// statusIntegrity is the only status that we send.
+const statusIntegrity = 0x0f
+
 // StatusError is a BMC's refusal in the handshake.
 type StatusError struct {
 	Stage Stage

@@ -77,7 +77,7 @@ type Capabilities struct {
 func (c *Client) Capabilities(ctx context.Context, addr netip.AddrPort) (caps Capabilities, err error) {
 	w := c.expect(addr, fromCapabilities, 64)
 	defer c.forget(w)
-	request := message{netFn: netFnApp, command: cmdCapabilities, seq: byte(w.id), data: []byte{0x8e, privilegeUser}}
+	request := capabilitiesRequest(byte(w.id))
 	datagram := plain15(request.request())
 	err = c.ask(ctx, w, func() []byte { return datagram }, func(p packet) error {
 		answer, err := parseResponse(p.payload)
@@ -94,6 +94,11 @@ func (c *Client) Capabilities(ctx context.Context, addr netip.AddrPort) (caps Ca
 		return Capabilities{}, fmt.Errorf("ask %s for its IPMI capabilities: %w", addr, err)
 	}
 	return caps, nil
+}
+
+// capabilitiesRequest asks for IPMI 2.0 data (bit 7) of the channel that it comes by (0x0e).
+func capabilitiesRequest(seq byte) message {
+	return message{netFn: netFnApp, command: cmdCapabilities, seq: seq, data: []byte{0x8e, privilegeUser}}
 }
 
 // parseCapabilities reads the response of Get Channel Authentication Capabilities (section 22.13). A BMC that answers with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // Session is a login that a BMC accepted. One goroutine at a time uses it.
@@ -73,14 +74,26 @@ func parseDeviceID(b []byte) (DeviceID, error) {
 	}, nil
 }
 
-// Close logs out; ctx must be one of its own when the round's may have ended. Only the first call sends anything.
+// closeWait is how long Close waits for a BMC that does not answer any more; by then it asked twice.
+const closeWait = 3 * time.Second
+
+// Close logs out. Only the first call sends anything, and it does so even when ctx has ended; it waits for the answer while
+// ctx lasts.
 func (s *Session) Close(ctx context.Context) error {
 	if s.closed {
 		return nil
 	}
-	_, err := s.command(ctx, "close session", closeRequest(s.managed))
-	s.closed = true
-	s.client.forget(s.waiter)
+	defer func() {
+		s.closed = true
+		s.client.forget(s.waiter)
+	}()
+	request := closeRequest(s.managed)
+	if ctx.Err() != nil {
+		return wrap(s.client.send(s.addr, s.seal(request.request())), "close session on %s", s.addr)
+	}
+	ctx, cancel := context.WithTimeout(ctx, closeWait)
+	defer cancel()
+	_, err := s.command(ctx, "close session", request)
 	return err
 }
 
