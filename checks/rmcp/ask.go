@@ -1,0 +1,191 @@
+package rmcp
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// errNotOurs is what a reader of answers returns for one that is well-formed, but not the answer to its question.
+var errNotOurs = errors.New("another question's answer")
+
+// kind is which message of a BMC a waiter waits for.
+type kind uint8
+
+const (
+	fromCapabilities kind = iota // id: request sequence number
+	fromOpenSession              // id: message tag, as for the RAKP messages
+	fromRAKP2
+	fromRAKP4
+	fromSession // id: our session ID
+)
+
+// waiter is one question that waits for its answer.
+type waiter struct {
+	addr    netip.AddrPort
+	kind    kind
+	id      uint32
+	answers chan answer
+}
+
+// answer is a packet, or an error: ErrMalformed is not the end, because anybody can send nonsense in the BMC's name.
+type answer struct {
+	packet packet
+	err    error
+}
+
+// expect registers a question under a fresh random id below limit (0: any) among those that wait for this BMC.
+func (c *Client) expect(addr netip.AddrPort, k kind, limit uint32) *waiter {
+	w := &waiter{addr: addr, kind: k, answers: make(chan answer, 4)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	others := c.waiting[plainAddr(addr)]
+	for range 16 { // random, and only so often: with hundreds of questions to one BMC a collision is the lesser evil
+		if w.id = random(); limit > 0 {
+			w.id %= limit
+		}
+		if w.id != 0 && !slices.ContainsFunc(others, func(o *waiter) bool { return o.kind == k && o.id == w.id }) {
+			break
+		}
+	}
+	c.waiting[plainAddr(addr)] = append(others, w)
+	return w
+}
+
+func (c *Client) forget(w *waiter) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	addr := plainAddr(w.addr)
+	left := slices.DeleteFunc(c.waiting[addr], func(o *waiter) bool { return o == w })
+	if c.waiting[addr] = left; len(left) == 0 {
+		delete(c.waiting, addr)
+	}
+}
+
+// await has w wait for another message of the same handshake.
+func (c *Client) await(w *waiter, k kind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w.kind = k
+}
+
+// deliver hands a datagram to whoever waits for it. A flood finds the channel full and is dropped.
+func (c *Client) deliver(from netip.AddrPort, datagram []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waiting := c.waiting[from]
+	if len(waiting) == 0 {
+		return
+	}
+	p, err := parsePacket(slices.Clone(datagram))
+	for _, w := range waiting {
+		switch {
+		case err != nil:
+			w.offer(answer{err: err})
+		case w.kind == p.kind && w.id == p.id:
+			w.offer(answer{packet: p})
+		}
+	}
+}
+
+// fail ends the questions to a BMC that the network said cannot be reached.
+func (c *Client) fail(to netip.AddrPort, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.waiting[plainAddr(to)] {
+		w.offer(answer{err: err})
+	}
+}
+
+func (w *waiter) offer(a answer) {
+	select {
+	case w.answers <- a:
+	default:
+	}
+}
+
+// Retransmission: the first wait, doubled each time up to the last. A context that ends sooner makes it shorter, so that a
+// single lost datagram is survived.
+const (
+	firstWait = time.Second
+	lastWait  = 4 * time.Second
+)
+
+// ask sends a datagram, again and again while ctx lasts, until read takes an answer or fails for good. What read calls
+// malformed, forged or not ours is passed over, because anybody can send it; it is the error only if nothing better came.
+func (c *Client) ask(ctx context.Context, w *waiter, datagram func() []byte, read func(packet) error) error {
+	wait := firstWait
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, max(time.Until(deadline)/3, 10*time.Millisecond))
+	}
+	w.drain()
+	var flaw error
+	for ; ; wait = min(2*wait, lastWait) {
+		if ctx.Err() != nil {
+			return ended(ctx, flaw)
+		}
+		if err := c.send(w.addr, datagram()); err != nil {
+			return err
+		}
+		err := w.listen(ctx, wait, &flaw, read)
+		if !errors.Is(err, errSilence) {
+			return err
+		}
+	}
+}
+
+// drain drops what came before the question was asked.
+func (w *waiter) drain() {
+	for {
+		select {
+		case <-w.answers:
+		default:
+			return
+		}
+	}
+}
+
+var errSilence = errors.New("no answer yet")
+
+// listen waits for the answer to one transmission; errSilence: send it again. flaw keeps the last nonsense that came.
+func (w *waiter) listen(ctx context.Context, wait time.Duration, flaw *error, read func(packet) error) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+			return errSilence
+		case <-ctx.Done():
+			return ended(ctx, *flaw)
+		case got := <-w.answers:
+			err := got.judge(read)
+			switch {
+			case errors.Is(err, errNotOurs):
+			case errors.Is(err, ErrMalformed), errors.Is(err, ErrForged):
+				*flaw = err
+			default:
+				return err
+			}
+		}
+	}
+}
+
+func (a answer) judge(read func(packet) error) error {
+	if a.err != nil {
+		return a.err
+	}
+	return read(a.packet)
+}
+
+// ended is the error when time is up: cancellation stays what it is, silence is ErrTimeout, nonsense is named.
+func ended(ctx context.Context, flaw error) error {
+	switch err := ctx.Err(); {
+	case !errors.Is(err, context.DeadlineExceeded):
+		return err
+	case flaw != nil:
+		return flaw
+	}
+	return ErrTimeout
+}

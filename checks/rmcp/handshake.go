@@ -1,0 +1,252 @@
+package rmcp
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"lamplighter/inventory"
+)
+
+// privilegeUser is the least that may read the chassis status; nameOnly has the BMC look the user up by name alone, whatever
+// privilege its entry has (section 13.20). No Set Session Privilege follows: a session starts as user (section 22.18).
+const (
+	privilegeUser = 0x02
+	nameOnly      = 0x10
+	role          = nameOnly | privilegeUser
+)
+
+// The longest credentials that IPMI 2.0 can express (sections 22.28 and 22.30).
+const (
+	maxUsername = 16
+	maxPassword = 20
+)
+
+// Login is what Open logs in with.
+type Login struct {
+	Username string
+	Password inventory.Secret
+	// Suites are the cipher suites to try, in order; nil: Suites(0).
+	Suites []uint8
+}
+
+func (l Login) check() error {
+	switch n := len(l.Password.Reveal()); {
+	case len(l.Username) > maxUsername:
+		return fmt.Errorf("%w: the user name has %d bytes, at most %d are possible", ErrCredential, len(l.Username), maxUsername)
+	case n > maxPassword:
+		return fmt.Errorf("%w: the password has %d bytes, at most %d are possible", ErrCredential, n, maxPassword)
+	case n == 0:
+		return fmt.Errorf("%w: the password is empty", ErrCredential)
+	}
+	return nil
+}
+
+// Open logs in. The next suite is tried only when the BMC refused the one before, before any password was used; a refusal of
+// user or password is never tried again. When it fails, the BMC was told to forget whatever it had begun.
+func (c *Client) Open(ctx context.Context, addr netip.AddrPort, login Login) (*Session, error) {
+	err := login.check()
+	if err != nil {
+		return nil, err
+	}
+	if login.Suites == nil {
+		login.Suites = Suites(0)
+	}
+	refused := ErrSuite
+	for _, id := range login.Suites {
+		chosen, ok := suiteByID(id)
+		if !ok {
+			refused = fmt.Errorf("%w: we do not speak suite %d", ErrSuite, id)
+			continue
+		}
+		session, err := c.openTwice(ctx, addr, login, chosen)
+		if !errors.Is(err, ErrSuite) {
+			return session, wrap(err, "log in to %s as %q with cipher suite %d", addr, login.Username, id)
+		}
+		refused = fmt.Errorf("cipher suite %d: %w", id, err)
+	}
+	return nil, wrap(refused, "log in to %s as %q", addr, login.Username)
+}
+
+func wrap(err error, format string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format+": %w", append(args, err)...)
+}
+
+// openTwice begins anew, once, when the BMC lost the half-open session (Supermicro, ipmitool#154).
+func (c *Client) openTwice(ctx context.Context, addr netip.AddrPort, login Login, s suite) (*Session, error) {
+	session, err := c.open(ctx, addr, login, s)
+	var status *StatusError
+	if errors.As(err, &status) && status.Meaning() == Transient {
+		return c.open(ctx, addr, login, s)
+	}
+	return session, err
+}
+
+// handshake is a login under way: Open Session, RAKP 1 to 4 (section 13.17 to 13.24).
+type handshake struct {
+	client *Client
+	waiter *waiter
+	suite  suite
+	user   string
+	key    []byte // K[UID]: the password; HMAC pads it with zeros as IPMI does
+
+	console, managed uint32 // session IDs, ours and the BMC's
+	rm, rc           [16]byte
+	guid             [16]byte
+}
+
+func (c *Client) open(ctx context.Context, addr netip.AddrPort, login Login, s suite) (*Session, error) {
+	session := c.expect(addr, fromSession, 0)
+	h := &handshake{
+		client: c, waiter: c.expect(addr, fromOpenSession, 256), suite: s,
+		user: login.Username, key: []byte(login.Password.Reveal()), console: session.id,
+	}
+	defer c.forget(h.waiter)
+	opened, err := h.run(ctx)
+	if err != nil {
+		c.forget(session)
+		return nil, err
+	}
+	opened.waiter = session
+	return opened, nil
+}
+
+func (h *handshake) run(ctx context.Context) (*Session, error) {
+	if err := h.openSession(ctx); err != nil {
+		return nil, err
+	}
+	if err := h.rakp1(ctx); err != nil {
+		h.abandon(err, nil)
+		return nil, err
+	}
+	s := h.session()
+	if err := h.rakp3(ctx, s.keys.sik); err != nil {
+		h.abandon(err, s)
+		return nil, err
+	}
+	return s, nil
+}
+
+// abandon tells the BMC, once and without waiting, to forget a session that it may have opened: after RAKP 3 by Close
+// Session, before by a RAKP 3 that holds a status and no authentication code (section 13.22). ipmi_sim frees the slot for
+// that, but not for an unsigned Close Session. A BMC that refused has nothing to forget.
+func (h *handshake) abandon(err error, s *Session) {
+	var status *StatusError
+	if errors.As(err, &status) {
+		return
+	}
+	datagram := plain20(payloadRAKP3, 0, 0, append([]byte{h.tag(), statusIntegrity, 0, 0}, id(h.managed)...))
+	if s != nil {
+		datagram = s.seal(closeRequest(h.managed).request())
+	}
+	_ = h.client.send(h.waiter.addr, datagram) // a courtesy: the handshake's own error is what counts
+}
+
+// openSession proposes the suite (section 13.17) and refuses any other answer (section 13.18): a BMC, or somebody in its
+// name, that names a weaker algorithm gets no HMAC to guess passwords by. What it half-opened then times out.
+func (h *handshake) openSession(ctx context.Context) error {
+	request := []byte{h.tag(), privilegeUser, 0, 0}
+	request = binary.LittleEndian.AppendUint32(request, h.console)
+	for i, algorithm := range []byte{h.suite.authentication, h.suite.integrity, h.suite.confidentiality} {
+		request = append(request, byte(i), 0, 0, 8, algorithm, 0, 0, 0)
+	}
+	return h.ask(ctx, payloadOpenRequest, request, func(p packet) error {
+		answer, err := parseOpenSession(p.payload)
+		switch {
+		case err != nil:
+			return err
+		case answer.status != 0 && (answer.short || answer.console == h.console):
+			return &StatusError{StageOpen, answer.status}
+		case answer.console != h.console:
+			return errNotOurs
+		case answer.algorithms != [3]byte{h.suite.authentication, h.suite.integrity, h.suite.confidentiality}:
+			return fmt.Errorf("%w: asked for algorithms %d, %d, %d, the BMC answered %v", ErrSuite,
+				h.suite.authentication, h.suite.integrity, h.suite.confidentiality, answer.algorithms)
+		}
+		h.managed = answer.managed
+		return nil
+	})
+}
+
+// rakp1 names the user and has the BMC prove that it knows the password (sections 13.20 and 13.21). Nothing made with the
+// password has left before that.
+func (h *handshake) rakp1(ctx context.Context) error {
+	_, _ = rand.Read(h.rm[:]) // never fails: crypto/rand
+	request := binary.LittleEndian.AppendUint32([]byte{h.tag(), 0, 0, 0}, h.managed)
+	request = append(request, h.rm[:]...)
+	request = append(request, role, 0, 0, byte(len(h.user)))
+	request = append(request, h.user...)
+	h.client.await(h.waiter, fromRAKP2)
+	return h.ask(ctx, payloadRAKP1, request, func(p packet) error {
+		answer, err := parseRAKP2(p.payload, h.suite.hash().Size())
+		switch {
+		case err != nil:
+			return err
+		case answer.status != 0 && (answer.short || answer.console == h.console):
+			return &StatusError{StageRAKP1, answer.status}
+		case answer.console != h.console:
+			return errNotOurs
+		}
+		h.rc, h.guid = answer.random, answer.guid
+		expected := h.suite.hmac(h.key, id(h.console), id(h.managed), h.rm[:], h.rc[:], h.guid[:], h.name())
+		if !hmac.Equal(expected, answer.code) {
+			return ErrPassword
+		}
+		return nil
+	})
+}
+
+// rakp3 proves that we know the password, and has the BMC prove that it has the same keys (sections 13.22 and 13.23).
+func (h *handshake) rakp3(ctx context.Context, sik []byte) error {
+	request := binary.LittleEndian.AppendUint32([]byte{h.tag(), 0, 0, 0}, h.managed)
+	request = append(request, h.suite.hmac(h.key, h.rc[:], id(h.console), h.name())...)
+	h.client.await(h.waiter, fromRAKP4)
+	return h.ask(ctx, payloadRAKP3, request, func(p packet) error {
+		answer, err := parseRAKP4(p.payload, h.suite.code)
+		switch {
+		case err != nil:
+			return err
+		case answer.status != 0 && (answer.short || answer.console == h.console):
+			return &StatusError{StageRAKP3, answer.status}
+		case answer.console != h.console:
+			return errNotOurs
+		}
+		if expected := h.suite.hmac(sik, h.rm[:], id(h.managed), h.guid[:]); !hmac.Equal(expected[:h.suite.code], answer.code) {
+			return fmt.Errorf("%w: integrity check value of RAKP 4", ErrForged)
+		}
+		return nil
+	})
+}
+
+// session derives the session's keys (section 13.31); K[G] is K[UID] unless a BMC key was set, which we do not support.
+func (h *handshake) session() *Session {
+	sik := h.suite.hmac(h.key, h.rm[:], h.rc[:], h.name())
+	return &Session{client: h.client, addr: h.waiter.addr, suite: h.suite, keys: h.suite.keys(sik), managed: h.managed}
+}
+
+func (h *handshake) tag() byte { return byte(h.waiter.id) }
+
+// name is role, length and name of the user as all HMACs cover them.
+func (h *handshake) name() []byte { return append([]byte{role, byte(len(h.user))}, h.user...) }
+
+func id(session uint32) []byte { return binary.LittleEndian.AppendUint32(nil, session) }
+
+// ask sends the same bytes each time, so that a BMC that got them twice sees one login. Silence to the first Open Session
+// is followed by a question outside of any session: pyghmi (1.5.34, virtualbmc too) takes what comes from an address for its
+// last session's until it hears one.
+func (h *handshake) ask(ctx context.Context, payloadType byte, payload []byte, read func(packet) error) error {
+	datagram, sent := plain20(payloadType, 0, 0, payload), 0
+	return h.client.ask(ctx, h.waiter, func() []byte {
+		if sent++; sent > 1 && payloadType == payloadOpenRequest {
+			_ = h.client.send(h.waiter.addr, plain15(capabilitiesRequest(0).request())) // its answer is nobody's
+		}
+		return datagram
+	}, read)
+}
