@@ -3,10 +3,140 @@ package checks
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
+
+	"lamplighter/checks/guard"
 )
 
+// runRedfishLogin logs in over the visit's connection. The session stays open for power; Visit.Close ends it.
 func runRedfishLogin(ctx context.Context, v *Visit) (Finding, error) {
-	return Finding{}, errors.New("not yet")
+	start := time.Now()
+	root, err := v.serviceRoot(ctx)
+	if err != nil {
+		return Finding{}, err
+	}
+	facts := root.facts()
+	d := newRedfishDriver(v, root)
+	if err := v.logIn(ctx, d); err != nil {
+		return Finding{}, loginFault(ctx, facts, err)
+	}
+	v.Known.Systems = d.systems
+	notes := d.notes
+	if slow := v.Wires.Settings.Slow; slow > 0 && time.Since(start) > slow {
+		notes = append(notes, APISlow)
+	}
+	return Finding{Facts: facts, Notes: notes}, nil
 }
 
-type redfishVisit struct{}
+// loginFault digs the driver's fault out of bmclib's error and adds the facts.
+func loginFault(ctx context.Context, facts Facts, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	var fault *Fault
+	switch {
+	case errors.As(err, &fault):
+		return &Fault{Reason: fault.Reason, Err: fault.Err, Facts: merge(facts, fault.Facts)}
+	case timedOut(err):
+		return BlameWith(APITimeout, facts, err)
+	}
+	return err
+}
+
+// redfishVisit is the visit's connection and what was learned on it.
+type redfishVisit struct {
+	conn *guard.Conn
+	// record is a key that was seen for the first time under tofu.
+	record string
+	// root is the service root, read at most once a visit.
+	root *serviceRoot
+}
+
+// serviceRoot asks for the service root, unless the visit has it already.
+func (v *Visit) serviceRoot(ctx context.Context) (*serviceRoot, error) {
+	state, err := v.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if state.Denied != nil {
+		return nil, state.Denied
+	}
+	if v.redfish.root == nil {
+		v.redfish.root, _, err = v.getRoot(ctx)
+	}
+	return v.redfish.root, err
+}
+
+// askServiceRoot finds out, without a login, whether the BMC speaks Redfish. answered says that it answered HTTP at all; err
+// says why it did not. What it read and the connection stay for tls and redfish-login.
+func (v *Visit) askServiceRoot(ctx context.Context) (isRedfish, answered bool, err error) {
+	if _, err := v.connect(ctx); err != nil {
+		return false, false, err
+	}
+	root, status, err := v.getRoot(ctx)
+	switch {
+	case err == nil:
+		v.redfish.root = root
+		return true, true, nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return false, false, ctx.Err()
+	case status == 0:
+		return false, false, err
+	}
+	// A BMC that is starting or wants a login even for its root says so in Redfish's words.
+	spoken := len(parseProblem(v.redfish.conn.Last().Body).Messages) > 0
+	return spoken, true, nil
+}
+
+// getRoot asks for the service root anonymously; status is 0 when there was no answer.
+func (v *Visit) getRoot(ctx context.Context) (root *serviceRoot, status int, err error) {
+	conn := v.redfish.conn
+	defer func() {
+		if err != nil {
+			err = attempted("get "+conn.Endpoint()+guard.Root, err)
+		}
+	}()
+	resp, err := get(ctx, conn.Client(), conn.Endpoint()+guard.Root)
+	if err != nil {
+		return nil, 0, blameRequest(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != 200 {
+		return nil, resp.StatusCode, refusal(askRoot, conn.Last())
+	}
+	root, err = parseRoot(resp.Body)
+	return root, resp.StatusCode, err
+}
+
+// blameRequest tells why a request got no answer that could be read.
+func blameRequest(ctx context.Context, err error) error {
+	var fault *Fault
+	var dial *guard.DialError
+	var handshake *guard.HandshakeError
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	case errors.As(err, &fault):
+		return err
+	case errors.As(err, &dial), errors.As(err, &handshake):
+		return blameConnect(ctx, err)
+	case timedOut(err), ctx.Err() != nil:
+		return Blame(APITimeout, err)
+	}
+	for _, nonsense := range []error{guard.ErrTooBig, guard.ErrTooDeep, guard.ErrEncoded, guard.ErrRedirect, guard.ErrMalformed, guard.ErrLink} {
+		if errors.Is(err, nonsense) {
+			return Blame(APIMalformed, bounded(err))
+		}
+	}
+	return Blame(APIError, bounded(err))
+}
+
+// attempted says in an error what was attempted; the fault in it stays what it is.
+func attempted(what string, err error) error {
+	var fault *Fault
+	if !errors.As(err, &fault) {
+		return err
+	}
+	return &Fault{Reason: fault.Reason, Err: fmt.Errorf("%s: %w", what, fault.Err), Facts: fault.Facts}
+}

@@ -1,0 +1,317 @@
+package checks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"lamplighter/inventory"
+)
+
+type answers = map[string]http.HandlerFunc
+
+const (
+	getRoot     = "GET /redfish/v1/"
+	postSession = "POST " + sessionsPath
+	getSystems  = "GET /redfish/v1/Systems"
+	getSystem   = "GET /redfish/v1/Systems/1"
+)
+
+func TestARoundCostsFiveRequestsAndOneHandshake(t *testing.T) {
+	b := newBMC(t, nil)
+	r := goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second)
+	mustEnd(t, r, Power, "")
+	requests, logins, open := b.counts()
+	want := []string{getRoot, postSession, getSystems, getSystem, "DELETE " + sessionsPath + "/s1"}
+	if !reflect.DeepEqual(requests, want) || logins != 1 || open != 0 || b.handshakes.Load() != 1 {
+		t.Errorf("%v, %d logins, %d open, %d handshakes", requests, logins, open, b.handshakes.Load())
+	}
+	if facts := r.last().Facts; facts[FactPower] != "on" || facts["serial"] != "SN1" || facts["systems"] != "1" {
+		t.Errorf("facts %v", facts)
+	}
+}
+
+func TestAFirstRoundOnAutoCostsTheSame(t *testing.T) {
+	b := newBMC(t, nil)
+	v := visitTo(t, b.URL, Known{})
+	if is, answered, err := v.askServiceRoot(t.Context()); !is || !answered || err != nil {
+		t.Fatalf("isRedfish %t, answered %t, %v", is, answered, err)
+	}
+	mustEnd(t, goRound(t.Context(), t, v, 5*time.Second), Power, "")
+	if requests, _, open := b.counts(); len(requests) != 5 || open != 0 || b.handshakes.Load() != 1 {
+		t.Errorf("%v, %d open, %d handshakes", requests, open, b.handshakes.Load())
+	}
+}
+
+func TestRememberedSystemsSaveARequest(t *testing.T) {
+	b := newBMC(t, nil)
+	mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{Systems: []string{"/redfish/v1/Systems/1"}}), 5*time.Second), Power, "")
+	if requests, _, _ := b.counts(); len(requests) != 4 {
+		t.Errorf("%v", requests)
+	}
+}
+
+func TestARememberedSystemThatIsGoneIsLookedForAgain(t *testing.T) {
+	b := newBMC(t, answers{"GET /redfish/v1/Systems/old": answer(404, "{}")})
+	mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{Systems: []string{"/redfish/v1/Systems/old"}}), 5*time.Second), Power, "")
+}
+
+func TestSeveralSystemsAreReportedEach(t *testing.T) {
+	b := newBMC(t, answers{
+		getSystems:                  answer(200, `{"Members":[{"@odata.id":"/redfish/v1/Systems/1"},{"@odata.id":"/redfish/v1/Systems/2"}]}`),
+		"GET /redfish/v1/Systems/2": answer(200, `{"Id":"2","PowerState":"Off"}`),
+	})
+	facts := mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), Power, "").Facts
+	if facts[FactPower] != "mixed" || facts["power.1"] != "on" || facts["power.2"] != "off" || facts["systems"] != "2" {
+		t.Errorf("facts %v", facts)
+	}
+	if requests, _, _ := b.counts(); len(requests) != 6 {
+		t.Errorf("%v", requests)
+	}
+}
+
+func TestNoMoreThan64SystemsAreAsked(t *testing.T) {
+	var list []string
+	for i := range 500 {
+		list = append(list, fmt.Sprintf(`{"@odata.id":"/redfish/v1/Systems/%d"}`, i))
+	}
+	page := `{"Members":[` + strings.Join(list, ",") + `],"Members@odata.nextLink":"/redfish/v1/Systems"}`
+	b := newBMC(t, answers{getSystems: answer(200, page)})
+	if n := mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 20*time.Second), Power, "").Facts["systems"]; n != "64" {
+		t.Errorf("%s systems", n)
+	}
+}
+
+func extended(id, text string) string {
+	return fmt.Sprintf(`{"error":{"code":"Base.1.8.GeneralError","message":"see","@Message.ExtendedInfo":[{"MessageId":%q,"Message":%q}]}}`, id, text)
+}
+
+func TestRefusalsAreToldApart(t *testing.T) {
+	cases := []struct {
+		name   string
+		at     string
+		status int
+		body   string
+		check  Name
+		want   Reason
+	}{
+		{"a wrong password", postSession, 401, extended("Base.1.8.ResourceAtUriUnauthorized", "no"), RedfishLogin, AuthRejected},
+		{"a 401 without a body", postSession, 401, "", RedfishLogin, AuthRejected},
+		{"an account without the right to log in", postSession, 403, "{}", RedfishLogin, AuthPrivilege},
+		{"a password to be changed first", postSession, 403, extended("Base.1.13.PasswordChangeRequired", "x"), RedfishLogin, AuthPasswordChange},
+		{"a locked account by its words", postSession, 401, extended("x", "The account is locked."), RedfishLogin, AuthLocked},
+		{"a locked account by its message ID", postSession, 403, extended("Oem.1.0.AccountLocked", ""), RedfishLogin, AuthLocked},
+		{"a locked account as a single object", postSession, 401, `{"error":{"@Message.ExtendedInfo":{"MessageId":"A.1.UserLocked"}}}`, RedfishLogin, AuthLocked},
+		{"no session left on an iDRAC", postSession, 503, extended("IDRAC.2.8.RAC0218", "maximum"), RedfishLogin, SessionLimit},
+		{"no session left by the standard", postSession, 503, extended("Base.1.8.SessionLimitExceeded", ""), RedfishLogin, SessionLimit},
+		{"no session left, said with 400", postSession, 400, extended("Base.1.8.CreateLimitReachedForResource", ""), RedfishLogin, SessionLimit},
+		{"a BMC that starts, at login", postSession, 503, extended("Base.1.8.ServiceTemporarilyUnavailable", ""), RedfishLogin, APIStarting},
+		{"a plain 503 at the root", getRoot, 503, "", RedfishLogin, APIStarting},
+		{"a root that is not there yet", getRoot, 404, "<html>", RedfishLogin, APIStarting},
+		{"data sources that are not there yet", getSystem, 500, extended("IDRAC.2.8.SYS518", ""), Power, APIStarting},
+		{"a server error at login", postSession, 500, "{}", RedfishLogin, APIError},
+		{"a root that is HTML", getRoot, 200, "<html>hello</html>", RedfishLogin, APIMalformed},
+		{"a root that is another document", getRoot, 200, `{"hello":"world"}`, RedfishLogin, APIMalformed},
+		{"systems that are HTML", getSystems, 200, "<html>", RedfishLogin, APIMalformed},
+		{"systems that may not be read", getSystems, 403, extended("Base.1.8.InsufficientPrivilege", ""), RedfishLogin, AuthPrivilege},
+		{"a system that may not be read", getSystem, 403, "{}", Power, AuthPrivilege},
+		{"a token that is not accepted: no wrong password", getSystems, 401, "{}", RedfishLogin, APIError},
+		{"a system that is a list", getSystem, 200, "[]", Power, APIMalformed},
+		{"a system that fails", getSystem, 500, "", Power, APIError},
+		{"no systems", getSystems, 200, `{"Members":[]}`, Power, PowerUnreadable},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBMC(t, answers{c.at: answer(c.status, c.body)})
+			last := mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), c.check, c.want)
+			if strings.Contains(last.Error, bmcPassword) || len(last.Error) > 2048 {
+				t.Errorf("error %q", last.Error)
+			}
+			requests, logins, open := b.counts()
+			if open != 0 || logins > 1 {
+				t.Errorf("%d logins, %d sessions open, %v", logins, open, requests)
+			}
+		})
+	}
+}
+
+func TestRetryAfterIsAFact(t *testing.T) {
+	b := newBMC(t, answers{postSession: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "30")
+		w.WriteHeader(503)
+	}})
+	if got := mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), RedfishLogin, APIStarting).Facts["retry_after_s"]; got != "30" {
+		t.Errorf("retry_after_s %q", got)
+	}
+}
+
+func TestAPasswordToBeChangedThatDoesNotBarReadingIsANote(t *testing.T) {
+	demand := func(b *scripted) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			b.mu.Lock()
+			b.sessions["x"] = true
+			b.mu.Unlock()
+			w.Header().Set("X-Auth-Token", "x")
+			w.Header().Set("Location", sessionsPath+"/x")
+			say(w, 201, `{"@Message.ExtendedInfo":[{"MessageId":"Base.1.13.0.PasswordChangeRequired"}]}`)
+		}
+	}
+	b := newBMC(t, answers{})
+	b.answers[postSession] = demand(b)
+	if !hasNote(goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second).result(t, RedfishLogin), AuthPasswordChange) {
+		t.Error("no note")
+	}
+	b.answers[getSystems] = answer(403, "{}")
+	mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), RedfishLogin, AuthPasswordChange)
+	if _, _, open := b.counts(); open != 0 {
+		t.Errorf("%d sessions open", open)
+	}
+}
+
+func TestWhereSessionsAreMade(t *testing.T) {
+	const root = `{"RedfishVersion":"1.0.0","Systems":{"@odata.id":"/redfish/v1/Systems"}%s}`
+	cases := []struct{ name, more, want string }{
+		{"the root links to them", `,"Links":{"Sessions":{"@odata.id":"/redfish/v1/Sessions"}}`, "/redfish/v1/Sessions"},
+		{"the root names a session service", `,"SessionService":{"@odata.id":"/redfish/v1/Special/"}`, "/redfish/v1/Special/Sessions"},
+		{"the root names neither", ``, sessionsPath},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBMC(t, answers{getRoot: answer(200, fmt.Sprintf(root, c.more))})
+			b.answers["POST "+c.want] = func(w http.ResponseWriter, r *http.Request) { b.logIn(w, r, true, true) }
+			mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), Power, "")
+		})
+	}
+}
+
+func TestABMCWithoutSessionsIsAskedByBasicAuthentication(t *testing.T) {
+	b := newBMC(t, answers{postSession: answer(405, "")})
+	v := visitTo(t, b.URL, Known{Systems: []string{"/redfish/v1/Systems/1"}})
+	mustEnd(t, goRound(t.Context(), t, v, 5*time.Second), Power, "")
+	v = visitTo(t, b.URL, Known{Systems: []string{"/redfish/v1/Systems/1"}})
+	v.Login.Password = inventory.NewSecret("wrong")
+	mustEnd(t, goRound(t.Context(), t, v, 5*time.Second), RedfishLogin, AuthRejected)
+}
+
+func TestSessionsAreEndedWhateverTheAnswerLacked(t *testing.T) {
+	cases := []struct {
+		name            string
+		token, location bool
+		check           Name
+		want            Reason
+	}{
+		{"no token: deleted by name and password", false, true, RedfishLogin, APIMalformed},
+		{"no location: the body says where", true, false, Power, ""},
+		{"neither", false, false, RedfishLogin, APIMalformed},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBMC(t, answers{})
+			b.answers[postSession] = func(w http.ResponseWriter, r *http.Request) { b.logIn(w, r, c.token, c.location) }
+			mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), c.check, c.want)
+			if _, logins, open := b.counts(); logins != 1 || open != 0 {
+				t.Errorf("%d logins, %d open", logins, open)
+			}
+		})
+	}
+}
+
+func TestALoginThatIsAnsweredTooLateIsEnded(t *testing.T) {
+	b := newBMC(t, answers{})
+	waiting, answerNow := make(chan struct{}), make(chan struct{})
+	b.answers[postSession] = func(w http.ResponseWriter, r *http.Request) {
+		close(waiting)
+		<-answerNow
+		b.logIn(w, r, true, true)
+	}
+	v := visitTo(t, b.URL, Known{})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := runRedfishLogin(ctx, v)
+	if FaultOf(err).Reason != APITimeout {
+		t.Fatalf("login: %v", err)
+	}
+	<-waiting
+	close(answerNow)
+	if err := v.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if requests, logins, open := b.counts(); logins != 1 || open != 0 {
+		t.Errorf("%d logins, %d open: %v", logins, open, requests)
+	}
+}
+
+func TestACancelledRoundIsNobodysFaultAndLeavesNoSession(t *testing.T) {
+	for _, at := range []string{getRoot, postSession, getSystems, getSystem} {
+		t.Run("cancelled during "+at, func(t *testing.T) {
+			b := newBMC(t, answers{})
+			ctx, cancel := context.WithCancel(t.Context())
+			b.answers[at] = func(w http.ResponseWriter, r *http.Request) {
+				cancel()
+				b.healthy(w, r)
+			}
+			v := visitTo(t, b.URL, Known{})
+			_, err := runRedfishLogin(ctx, v)
+			if err == nil {
+				_, err = runPower(ctx, v)
+			}
+			var fault *Fault
+			if err != nil && (!errors.Is(err, context.Canceled) || errors.As(err, &fault)) {
+				t.Errorf("%v is blamed on somebody", err)
+			}
+			if err := v.Close(context.WithoutCancel(ctx)); err != nil {
+				t.Error(err)
+			}
+			if requests, _, open := b.counts(); open != 0 {
+				t.Errorf("%d open: %v", open, requests)
+			}
+		})
+	}
+}
+
+func TestClosingDoesNotWaitForEver(t *testing.T) {
+	b := newBMC(t, answers{})
+	done := make(chan struct{})
+	b.answers[postSession] = func(http.ResponseWriter, *http.Request) { <-done }
+	defer close(done)
+	v := visitTo(t, b.URL, Known{})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, _ = runRedfishLogin(ctx, v)
+	closing, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := v.Close(closing); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("close: %v", err)
+	}
+}
+
+func TestASlowLoginIsNoted(t *testing.T) {
+	b := newBMC(t, nil)
+	v := visitTo(t, b.URL, Known{})
+	v.Wires.Settings.Slow = time.Nanosecond
+	if !hasNote(goRound(t.Context(), t, v, 5*time.Second).result(t, RedfishLogin), APISlow) {
+		t.Error("no note")
+	}
+}
+
+func TestAConnectionThatTheBMCClosesIsReplaced(t *testing.T) {
+	hangUp := func(then http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Connection", "close")
+			then(w, r)
+		}
+	}
+	b := newBMC(t, answers{})
+	for _, at := range []string{getRoot, postSession, getSystems, getSystem} {
+		b.answers[at] = hangUp(b.healthy)
+	}
+	mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), Power, "")
+	if _, logins, open := b.counts(); logins != 1 || open != 0 || b.handshakes.Load() != 5 {
+		t.Errorf("%d logins, %d open, %d handshakes", logins, open, b.handshakes.Load())
+	}
+}
