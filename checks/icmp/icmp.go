@@ -127,7 +127,7 @@ func interval(ctx context.Context) time.Duration {
 func sendError(err error) error {
 	switch {
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ENETDOWN),
-		errors.Is(err, syscall.EHOSTDOWN), errors.Is(err, syscall.EADDRNOTAVAIL):
+		errors.Is(err, syscall.EHOSTDOWN):
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	case errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.EAGAIN):
 		return nil // the packet was lost before the wire
