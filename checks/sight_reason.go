@@ -1,0 +1,33 @@
+package checks
+
+import "slices"
+
+// NetworkReason says whether r may be the network's doing, so that it needs proof of sight before the BMC is blamed.
+func NetworkReason(r Reason) bool {
+	switch r {
+	case NetTimeout, NetUnreachable, NetRefused, TLSTimeout, IPMITimeout:
+		return true
+	}
+	return false
+}
+
+// Answers says whether r proves that the BMC answered between the check's start and its end. It leaves out what may be the
+// end of a wait: a malformed or failed answer, and a power state that could not be read.
+func Answers(r Result) bool {
+	switch r.Outcome {
+	case OK:
+		return !slices.Contains(r.Notes, PowerUnreadable)
+	case Failed:
+		return slices.Contains(answering, r.Reason)
+	}
+	return false
+}
+
+// answering are the reasons that only an answer of the BMC gives.
+var answering = []Reason{
+	NetRefused,
+	TLSCertChanged, TLSUntrusted, TLSExpired,
+	AuthRejected, AuthLocked, AuthPasswordChange, AuthPrivilege,
+	SessionLimit, APIStarting, APISlow,
+	IPMISuite, IdentityMismatch,
+}
