@@ -24,8 +24,9 @@ type Message struct {
 }
 
 // Handler decides a message's fate by what it returns. nil: done. An error: again, after the bus held it back for a while,
-// with Delivery one higher; up to DeliveryLimit, then Dead. An error made by Reject: Dead at once. When ctx ended: again,
-// uncounted; a shutdown is not a failure.
+// with Delivery one higher; up to DeliveryLimit, then Dead. An error made by Reject: Dead at once. A panic is an error. When
+// ctx ended, an error means: again, uncounted; a shutdown is not a failure. In Dead itself there is no limit and no
+// rejection: what is there stays until a handler is done with it.
 type Handler func(ctx context.Context, m Message) error
 
 // Bus carries messages. Several goroutines use it at once.
