@@ -166,26 +166,30 @@ func (c *chained) Read(p []byte) (int, error) {
 }
 
 func TestConflictsAreServersInTheSamePlace(t *testing.T) {
-	text := `id,address,site,rack,unit,height,face,slot
-a,10.0.0.1,s,r1,10,2,front,
-b,10.0.0.2,s,r1,11,1,front,
-c,10.0.0.3,s,r1,11,1,rear,
-d,10.0.0.4,s,r1,12,1,front,1
-e,10.0.0.5,s,r1,12,1,front,2
-f,10.0.0.6,s,r1,12,1,front,2
-g,10.0.0.7,s,r2,10,2,front,
-h,10.0.0.8,t,r1,10,2,front,
-i,10.0.0.9,s,,10,2,front,
-j,10.0.1.0,s,r1,,,front,
-k,10.0.1.1,s,r1,5,0.5,,
-l,10.0.1.2,s,r1,5.5,0.5,,
+	text := `id,address,site,rack,unit,height,face,slot,chassis
+a,10.0.0.1,s,r1,10,2,front,,
+b,10.0.0.2,s,r1,11,1,front,,
+c,10.0.0.3,s,r1,11,1,rear,,
+d,10.0.0.4,s,r1,12,1,front,1,
+e,10.0.0.5,s,r1,12,1,front,2,
+f,10.0.0.6,s,r1,12,1,front,2,
+g,10.0.0.7,s,r2,10,2,front,,
+h,10.0.0.8,t,r1,10,2,front,,
+i,10.0.0.9,s,,10,2,front,,
+j,10.0.1.0,s,r1,,,front,,
+k,10.0.1.1,s,r1,5,0.5,,,
+l,10.0.1.2,s,r1,5.5,0.5,,,
+m,10.0.1.3,s,r3,1,10,front,,c1
+n,10.0.1.4,s,r3,1,5,front,1,c1
+o,10.0.1.5,s,r3,1,5,front,2,c1
+p,10.0.1.6,s,r3,1,5,front,2,c1
 `
 	bmcs, err := ReadCSV("x.csv", strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := strings.Join(Conflicts(bmcs), "\n")
-	want := "rack s/-/-/r1 unit 11: a and b are in the same place\nrack s/-/-/r1 unit 12: e and f are in the same place"
+	want := "rack s/-/-/r1 unit 11: a and b are in the same place\nrack s/-/-/r1 unit 12: e and f are in the same place\nrack s/-/-/r3 unit 1: o and p are in the same place"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -71,5 +71,8 @@ func collide(a, b BMC) bool {
 	if cmp.Or(a.Face, "front") != cmp.Or(b.Face, "front") {
 		return false
 	}
+	if a.Chassis != "" && a.Chassis == b.Chassis { // the chassis' own BMC has no slot
+		return a.Slot == b.Slot && a.Slot != ""
+	}
 	return a.Slot == b.Slot || a.Slot == "" || b.Slot == ""
 }

@@ -65,7 +65,8 @@ type endKey struct{}
 // serveWeb serves Redfish until ctx ends.
 func (f *Fleet) serveWeb(ctx context.Context) error {
 	var conns, handlers sync.WaitGroup
-	door := &door{Listener: f.tcp, fleet: f, stop: ctx.Done()}
+	door := &door{Listener: f.tcp, fleet: f}
+	door.hold = func(c net.Conn, how func(context.Context, net.Conn)) { door.held.Go(func() { how(ctx, c) }) }
 	server := &http.Server{
 		Handler: counted(&handlers, f), ReadHeaderTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog:    log.New(io.Discard, "", 0), // failed handshakes are the clients' business
@@ -108,8 +109,9 @@ func counted(running *sync.WaitGroup, h http.Handler) http.Handler {
 type door struct {
 	net.Listener
 	fleet *Fleet
-	stop  <-chan struct{}
-	held  sync.WaitGroup
+	// hold runs how beside Accept, under Run's context.
+	hold func(c net.Conn, how func(context.Context, net.Conn))
+	held sync.WaitGroup
 }
 
 // conn is a connection to one BMC; bmc is nil for the trap.
@@ -158,10 +160,12 @@ func (d *door) admit(raw net.Conn) net.Conn {
 	b.count.conns.add(1)
 	c := &conn{Conn: raw, bmc: b}
 	switch {
-	case b.speaks != redfish || b.has(WebOff):
+	case b.speaks != redfish:
 		reset(c)
+	case b.has(WebOff):
+		d.hold(c, resetAtHello)
 	case b.has(Dead) || b.has(HungAfterTCP):
-		d.held.Go(func() { hold(c, d.stop) })
+		d.hold(c, sayNoHello)
 	default:
 		return c
 	}
@@ -178,17 +182,18 @@ func reset(c net.Conn) {
 	_ = c.Close()
 }
 
-// hold says nothing until the client hangs up, two minutes have passed or the fleet stops.
-func hold(c net.Conn, stop <-chan struct{}) {
-	gone := make(chan struct{})
-	defer func() { _ = c.Close(); <-gone }()
-	go func() { // ends at the latest when c is closed
-		defer close(gone)
-		_ = c.SetReadDeadline(time.Now().Add(2 * time.Minute))
-		_, _ = io.Copy(io.Discard, c)
-	}()
-	select {
-	case <-gone:
-	case <-stop:
-	}
+// sayNoHello says nothing until the client hangs up, two minutes have passed or the fleet stops.
+func sayNoHello(ctx context.Context, c net.Conn) {
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Minute))
+	_, _ = io.Copy(io.Discard, c)
+	_ = c.Close()
+}
+
+// resetAtHello resets once the client has said something: a reset at once could still fail the client's connect.
+func resetAtHello(ctx context.Context, c net.Conn) {
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Minute))
+	_, _ = c.Read(make([]byte, 1))
+	reset(c)
 }
