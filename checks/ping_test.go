@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -191,14 +192,14 @@ func TestSilentSortsWhatSocketsSay(t *testing.T) {
 
 // after is a question that is answered, or ends with err, after d.
 func after(way Way, d time.Duration, err error) question {
-	return question{way, func(ctx context.Context) (answer, error) {
+	return question{way, func(ctx context.Context) (heard, error) {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-			return answer{how: string(way)}, err
+			return heard{how: string(way)}, err
 		case <-ctx.Done():
-			return answer{}, silent(ctx.Err())
+			return heard{}, silent(ctx.Err())
 		}
 	}}
 }
@@ -306,5 +307,40 @@ func TestAskNamesTheAddress(t *testing.T) {
 	}
 	if err := w.Ask(t.Context(), bmc.Address, nil); err != nil {
 		t.Errorf("Ask an anchor: %v", err)
+	}
+}
+
+func TestRaceReturnsAfterItsLosers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		_, err := race(t.Context(), []question{after(WayTCP, time.Millisecond, nil), {WayRMCP, func(ctx context.Context) (heard, error) {
+			<-ctx.Done()
+			time.Sleep(10 * time.Millisecond) // hanging up takes a while
+			ended = true
+			return heard{}, ctx.Err()
+		}}})
+		if err != nil || !ended {
+			t.Errorf("race returned %v, its loser ended: %v", err, ended)
+		}
+	})
+}
+
+func TestTCPQuestionHangsUp(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := race(t.Context(), []question{askTCP(netip.MustParseAddrPort(l.Addr().String()))}); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the other end reads %v, want the end of the connection", err)
 	}
 }
