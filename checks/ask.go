@@ -68,7 +68,7 @@ func (w *Wires) icmpMode(addr netip.Addr) string {
 }
 
 func (w *Wires) askICMP(addr netip.Addr) question {
-	return question{WayICMP, func(ctx context.Context) (answer, error) {
+	return question{WayICMP, func(ctx context.Context) (heard, error) {
 		reply, err := w.echo.Echo(ctx, addr)
 		switch {
 		case errors.Is(err, icmp.ErrNotPermitted):
@@ -76,24 +76,24 @@ func (w *Wires) askICMP(addr netip.Addr) question {
 		case errors.Is(err, icmp.ErrUnreachable):
 			err = fmt.Errorf("%w: %w", errUnreachable, err)
 		}
-		return answer{string(WayICMP), reply.RTT}, silent(err)
+		return heard{string(WayICMP), reply.RTT}, silent(err)
 	}}
 }
 
 // askTCP connects and hangs up. A reset (connection refused) is an answer too: the host is there.
 func askTCP(addr netip.AddrPort) question {
-	return question{WayTCP, func(ctx context.Context) (answer, error) {
+	return question{WayTCP, func(ctx context.Context) (heard, error) {
 		start := time.Now()
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
 		rtt := time.Since(start)
 		if err == nil {
 			_ = conn.Close()
-			return answer{string(WayTCP), rtt}, nil
+			return heard{string(WayTCP), rtt}, nil
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
-			return answer{"tcp-reset", rtt}, nil
+			return heard{"tcp-reset", rtt}, nil
 		}
-		return answer{}, silent(err)
+		return heard{}, silent(err)
 	}}
 }
 
@@ -102,7 +102,7 @@ type capabilities func(ctx context.Context, addr netip.AddrPort) (rmcp.Capabilit
 
 // askRMCP asks for IPMI capabilities. A closed port is no answer: a firewall says the same of any address behind it.
 func askRMCP(ask capabilities, addr netip.AddrPort) question {
-	return question{WayRMCP, func(ctx context.Context) (answer, error) {
+	return question{WayRMCP, func(ctx context.Context) (heard, error) {
 		start := time.Now()
 		_, err := ask(ctx, addr)
 		rtt := time.Since(start)
@@ -114,7 +114,7 @@ func askRMCP(ask capabilities, addr netip.AddrPort) question {
 		if errors.Is(err, rmcp.ErrUnreachable) {
 			err = fmt.Errorf("%w: %w", errUnreachable, err)
 		}
-		return answer{string(WayRMCP), rtt}, silent(err)
+		return heard{string(WayRMCP), rtt}, silent(err)
 	}}
 }
 

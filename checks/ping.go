@@ -60,8 +60,8 @@ func waysOf(bmc inventory.BMC, settings []Way) ([]Way, error) {
 	return ways, nil
 }
 
-// answer is how a question was answered.
-type answer struct {
+// heard is how a question was answered.
+type heard struct {
 	how string
 	rtt time.Duration
 }
@@ -69,7 +69,7 @@ type answer struct {
 // question asks one way. The error says errUnreachable, errSilent or errNotAsked, or is a fault of this machine.
 type question struct {
 	way Way
-	ask func(ctx context.Context) (answer, error)
+	ask func(ctx context.Context) (heard, error)
 }
 
 // What an unanswered question tells.

@@ -12,13 +12,7 @@ import (
 // deadNetwork is a link on which 10.9.0.2 swallows everything, and a loopback that ignores pings.
 func deadNetwork(t *testing.T) {
 	t.Helper()
-	for _, line := range []string{
-		"ip link add near type veth peer name far", "ip link set near up", "ip link set far up",
-		"ip addr add 10.9.0.1/24 dev near",
-		"ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev near nud permanent",
-	} {
-		netnstest.Run(t, line)
-	}
+	netnstest.Link(t)
 	netnstest.Sysctl(t, "net.ipv4.icmp_echo_ignore_all", "1")
 }
 

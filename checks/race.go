@@ -13,9 +13,9 @@ const headStart = 300 * time.Millisecond
 
 // race asks ICMP and, when that has not answered after headStart or cannot, all other questions too. The first answer wins;
 // all questions have ended on return. Without an answer the error is a silence.
-func race(ctx context.Context, questions []question) (answer, error) {
+func race(ctx context.Context, questions []question) (heard, error) {
 	if len(questions) == 0 {
-		return answer{}, errors.New("no way to ask is configured")
+		return heard{}, errors.New("no way to ask is configured")
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var asking sync.WaitGroup
@@ -24,7 +24,7 @@ func race(ctx context.Context, questions []question) (answer, error) {
 
 	type reply struct {
 		way Way
-		answer
+		heard
 		err error
 	}
 	replies := make(chan reply, len(questions))
@@ -44,10 +44,10 @@ func race(ctx context.Context, questions []question) (answer, error) {
 		select {
 		case r := <-replies:
 			if r.err == nil {
-				return r.answer, nil
+				return r.heard, nil
 			}
 			if silent[r.way] = r.err; len(silent) == len(questions) {
-				return answer{}, silent
+				return heard{}, silent
 			}
 		case <-timer.C:
 		}

@@ -12,7 +12,8 @@ func NetworkReason(r Reason) bool {
 }
 
 // Answers says whether r proves that the BMC answered between the check's start and its end. It leaves out what may be the
-// end of a wait: a malformed or failed answer, and a power state that could not be read.
+// end of a wait (a malformed or failed answer, a power state that could not be read), and a refused connection, which a
+// firewall of our own may have refused.
 func Answers(r Result) bool {
 	switch r.Outcome {
 	case OK:
@@ -25,7 +26,6 @@ func Answers(r Result) bool {
 
 // answering are the reasons that only an answer of the BMC gives.
 var answering = []Reason{
-	NetRefused,
 	TLSCertChanged, TLSUntrusted, TLSExpired,
 	AuthRejected, AuthLocked, AuthPasswordChange, AuthPrivilege,
 	SessionLimit, APIStarting, APISlow,

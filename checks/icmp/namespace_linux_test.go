@@ -38,6 +38,10 @@ func TestWithoutCapabilityUnprivilegedICMPIsUsed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	for _, addr := range []string{"127.0.0.1", "127.9.9.9", "::1"} {
+		if addr == "::1" && !hasIPv6() {
+			t.Log("NOT TESTED: unprivileged ICMPv6: this machine has no IPv6")
+			continue
+		}
 		reply, err := s.Echo(ctx, netip.MustParseAddr(addr))
 		if err != nil || reply.Mode != Unprivileged {
 			t.Errorf("Echo(%s) = %+v, %v; want an unprivileged reply", addr, reply, err)
@@ -61,11 +65,7 @@ func TestDeadHosts(t *testing.T) {
 	if !netnstest.Enter(t) {
 		return
 	}
-	netnstest.Run(t, "ip link add near type veth peer name far")
-	netnstest.Run(t, "ip link set near up")
-	netnstest.Run(t, "ip link set far up")
-	netnstest.Run(t, "ip addr add 10.9.0.1/24 dev near")
-	netnstest.Run(t, "ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev near nud permanent")
+	netnstest.Link(t)
 	netnstest.Run(t, "ip route add unreachable 10.9.1.0/24")
 	netnstest.Sysctl(t, "net.ipv4.icmp_echo_ignore_all", "1")
 	s := running(t, Listen())
