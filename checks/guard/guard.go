@@ -215,5 +215,5 @@ func anonymousRoot(req *http.Request) bool {
 // hungUp says whether the BMC closed the connection without an answer.
 func hungUp(err error) bool {
 	var network net.Error
-	return errors.Is(err, io.EOF) || errors.As(err, &network) && !network.Timeout()
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) && !network.Timeout()
 }

@@ -52,7 +52,9 @@ func (w *wire) exchange(ctx context.Context, req *http.Request) (*http.Response,
 	w.limit.left = maxHeader
 	for range maxInfo + 1 {
 		resp, err := http.ReadResponse(w.in, req)
-		if err != nil {
+		if err != nil && w.limit.left <= 0 {
+			return nil, fmt.Errorf("%w: more than %d bytes of headers", ErrTooBig, maxHeader)
+		} else if err != nil {
 			return nil, notHTTP(err)
 		}
 		if resp.StatusCode >= 200 {
