@@ -19,7 +19,8 @@ const (
 	fromOpenSession              // id: message tag, as for the RAKP messages
 	fromRAKP2
 	fromRAKP4
-	fromSession // id: our session ID
+	fromSession     // id: our session ID
+	fromSealedRAKP4 // id: our session ID
 )
 
 // waiter is one question that waits for its answer.
@@ -27,6 +28,7 @@ type waiter struct {
 	addr    netip.AddrPort
 	kind    kind
 	id      uint32
+	console uint32 // our session ID, while it waits for RAKP 4
 	answers chan answer
 }
 
@@ -65,10 +67,10 @@ func (c *Client) forget(w *waiter) {
 }
 
 // await has w wait for another message of the same handshake.
-func (c *Client) await(w *waiter, k kind) {
+func (c *Client) await(w *waiter, k kind, console uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w.kind = k
+	w.kind, w.console = k, console
 }
 
 // deliver hands a datagram to whoever waits for it. A flood finds the channel full and is dropped.
@@ -84,10 +86,14 @@ func (c *Client) deliver(from netip.AddrPort, datagram []byte) {
 		switch {
 		case err != nil:
 			w.offer(answer{err: err})
-		case w.kind == p.kind && w.id == p.id:
+		case w.waitsFor(p):
 			w.offer(answer{packet: p})
 		}
 	}
+}
+
+func (w *waiter) waitsFor(p packet) bool {
+	return w.kind == p.kind && w.id == p.id || w.kind == fromRAKP4 && p.kind == fromSealedRAKP4 && w.console == p.id
 }
 
 // fail ends the questions to a BMC that the network said cannot be reached.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"lamplighter/inventory"
 )
@@ -79,11 +80,12 @@ func wrap(err error, format string, args ...any) error {
 	return fmt.Errorf(format+": %w", append(args, err)...)
 }
 
-// openTwice begins anew, once, when the BMC lost the half-open session (Supermicro, ipmitool#154).
+// openTwice begins anew, once, when the BMC lost the half-open session (Supermicro, ipmitool#154), or when a datagram that
+// we repeated crossed its late answer.
 func (c *Client) openTwice(ctx context.Context, addr netip.AddrPort, login Login, s suite) (*Session, error) {
 	session, err := c.open(ctx, addr, login, s)
 	var status *StatusError
-	if errors.As(err, &status) && status.Meaning() == Transient {
+	if errors.Is(err, errCrossed) || errors.As(err, &status) && status.Meaning() == Transient {
 		return c.open(ctx, addr, login, s)
 	}
 	return session, err
@@ -100,6 +102,8 @@ type handshake struct {
 	console, managed uint32 // session IDs, ours and the BMC's
 	rm, rc           [16]byte
 	guid             [16]byte
+
+	repeated bool // some datagram was sent more than once
 }
 
 func (c *Client) open(ctx context.Context, addr netip.AddrPort, login Login, s suite) (*Session, error) {
@@ -112,10 +116,25 @@ func (c *Client) open(ctx context.Context, addr netip.AddrPort, login Login, s s
 	opened, err := h.run(ctx)
 	if err != nil {
 		c.forget(session)
-		return nil, err
+		return nil, h.orCrossed(err)
 	}
 	opened.waiter = session
 	return opened, nil
+}
+
+// errCrossed: a BMC that is slower than our repetition may answer with fresh random numbers and then count only on those
+// (pyghmi, goipmi-server, phosphor-net-ipmid#16), so that signatures do not match although the password does.
+var errCrossed = errors.New("a repeated datagram crossed its answer")
+
+// orCrossed marks what may be errCrossed: a RAKP 2 that does not verify, for which the BMC counts no failed login, and a
+// refusal of our RAKP 3 after the BMC has proved that it knows the password.
+func (h *handshake) orCrossed(err error) error {
+	var status *StatusError
+	refused := errors.As(err, &status) && status.Stage == StageRAKP3 && status.Code == statusIntegrity
+	if h.repeated && (refused || errors.Is(err, ErrPassword)) {
+		return fmt.Errorf("%w, or: %w", errCrossed, err)
+	}
+	return err
 }
 
 func (h *handshake) run(ctx context.Context) (*Session, error) {
@@ -127,7 +146,7 @@ func (h *handshake) run(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	s := h.session()
-	if err := h.rakp3(ctx, s.keys.sik); err != nil {
+	if err := h.rakp3(ctx, s); err != nil {
 		h.abandon(err, s)
 		return nil, err
 	}
@@ -183,7 +202,7 @@ func (h *handshake) rakp1(ctx context.Context) error {
 	request = append(request, h.rm[:]...)
 	request = append(request, role, 0, 0, byte(len(h.user)))
 	request = append(request, h.user...)
-	h.client.await(h.waiter, fromRAKP2)
+	h.client.await(h.waiter, fromRAKP2, h.console)
 	return h.ask(ctx, payloadRAKP1, request, func(p packet) error {
 		answer, err := parseRAKP2(p.payload, h.suite.hash().Size())
 		switch {
@@ -204,12 +223,16 @@ func (h *handshake) rakp1(ctx context.Context) error {
 }
 
 // rakp3 proves that we know the password, and has the BMC prove that it has the same keys (sections 13.22 and 13.23).
-func (h *handshake) rakp3(ctx context.Context, sik []byte) error {
+func (h *handshake) rakp3(ctx context.Context, s *Session) error {
 	request := binary.LittleEndian.AppendUint32([]byte{h.tag(), 0, 0, 0}, h.managed)
 	request = append(request, h.suite.hmac(h.key, h.rc[:], id(h.console), h.name())...)
-	h.client.await(h.waiter, fromRAKP4)
+	h.client.await(h.waiter, fromRAKP4, h.console)
 	return h.ask(ctx, payloadRAKP3, request, func(p packet) error {
-		answer, err := parseRAKP4(p.payload, h.suite.code)
+		payload, err := s.plainRAKP4(p)
+		if err != nil {
+			return err
+		}
+		answer, err := parseRAKP4(payload, h.suite.code)
 		switch {
 		case err != nil:
 			return err
@@ -218,7 +241,7 @@ func (h *handshake) rakp3(ctx context.Context, sik []byte) error {
 		case answer.console != h.console:
 			return errNotOurs
 		}
-		if expected := h.suite.hmac(sik, h.rm[:], id(h.managed), h.guid[:]); !hmac.Equal(expected[:h.suite.code], answer.code) {
+		if expected := h.suite.hmac(s.keys.sik, h.rm[:], id(h.managed), h.guid[:]); !hmac.Equal(expected[:h.suite.code], answer.code) {
 			return fmt.Errorf("%w: integrity check value of RAKP 4", ErrForged)
 		}
 		return nil
@@ -238,15 +261,21 @@ func (h *handshake) name() []byte { return append([]byte{role, byte(len(h.user))
 
 func id(session uint32) []byte { return binary.LittleEndian.AppendUint32(nil, session) }
 
-// ask sends the same bytes each time, so that a BMC that got them twice sees one login. Silence to the first Open Session
-// is followed by a question outside of any session: pyghmi (1.5.34, virtualbmc too) takes what comes from an address for its
-// last session's until it hears one.
+// ask sends the same bytes each time, so that a BMC that got them twice sees one login. Before Open Session is repeated a
+// question outside of any session is asked: pyghmi (1.5.34, so virtualbmc too) takes what comes from an address for its last
+// session's until it has answered one.
 func (h *handshake) ask(ctx context.Context, payloadType byte, payload []byte, read func(packet) error) error {
 	datagram, sent := plain20(payloadType, 0, 0, payload), 0
 	return h.client.ask(ctx, h.waiter, func() []byte {
-		if sent++; sent > 1 && payloadType == payloadOpenRequest {
-			_ = h.client.send(h.waiter.addr, plain15(capabilitiesRequest(0).request())) // its answer is nobody's
+		sent++
+		h.repeated = h.repeated || sent > 1
+		if sent > 1 && payloadType == payloadOpenRequest {
+			ctx, cancel := context.WithTimeout(ctx, outsideWait)
+			defer cancel()
+			_, _ = h.client.Capabilities(ctx, h.waiter.addr) // whatever the answer: Open Session follows
 		}
 		return datagram
 	}, read)
 }
+
+const outsideWait = 300 * time.Millisecond

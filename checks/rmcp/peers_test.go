@@ -3,7 +3,11 @@ package rmcp_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
+	"runtime"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,6 +120,214 @@ func TestGoIPMIServerSpeaksBothSuites(t *testing.T) {
 	for _, id := range []uint8{17, 3} {
 		if _, suite := round(t, c, b.Address, login(b.Username, b.Password, id)); suite != id {
 			t.Errorf("logged in by suite %d, want %d", suite, id)
+		}
+	}
+}
+
+func TestRefusedLoginsAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	c, b, g, p := client(t), peers.StartIPMISim(t, 1).BMCs[0], peers.StartGoIPMI(t), peers.StartPyghmi(t, true)
+	tests := []struct {
+		name           string
+		bmc            netip.AddrPort
+		user, password string
+		want           error
+		opens, rakps   int
+	}{
+		{"wrong password at ipmi_sim, which refuses suite 17", b.Address, b.Username, "wrong", rmcp.ErrPassword, 2, 1},
+		{"wrong user at ipmi_sim", b.Address, "nobody", b.Password, &rmcp.StatusError{Stage: rmcp.StageRAKP1, Code: 0x0d}, 2, 1},
+		{"wrong password at goipmi-server, which accepts suite 17", g.Address, g.Username, "wrong", rmcp.ErrPassword, 1, 1},
+		{"wrong user at goipmi-server, which hides that", g.Address, "nobody", g.Password, rmcp.ErrPassword, 1, 1},
+		{"wrong password at pyghmi, which names other algorithms than those of suite 17", p.Address, p.Username, "wrong", rmcp.ErrPassword, 2, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			relay := peers.StartRelay(t, tt.bmc, nil)
+			_, err := c.Open(within(t, 10*time.Second), relay.Address, login(tt.user, tt.password))
+			var got, want *rmcp.StatusError
+			if errors.As(tt.want, &want) {
+				if !errors.As(err, &got) || *got != *want {
+					t.Errorf("%v, want %v", err, want)
+				}
+			} else if !errors.Is(err, tt.want) {
+				t.Errorf("%v, want %v", err, tt.want)
+			}
+			n := relay.Counts()
+			if n[peers.OpenSession] != tt.opens || n[peers.RAKP1] != tt.rakps || n[peers.RAKP2] != tt.rakps || n[peers.RAKP4] != 0 {
+				t.Errorf("datagrams %v, want %d Open Session and %d RAKP 1", n, tt.opens, tt.rakps)
+			}
+		})
+	}
+}
+
+func TestPyghmiGetsNoHMACUnderASuiteThatItChanged(t *testing.T) {
+	t.Parallel()
+	c, b := client(t), peers.StartPyghmi(t, true)
+	relay := peers.StartRelay(t, b.Address, nil)
+	if _, err := c.Open(within(t, 5*time.Second), relay.Address, login(b.Username, b.Password, 17)); !errors.Is(err, rmcp.ErrSuite) {
+		t.Errorf("%v, want %v", err, rmcp.ErrSuite)
+	}
+	if n := relay.Counts(); n[peers.RAKP1]+n[peers.RAKP3] > 0 {
+		t.Errorf("datagrams %v, want no RAKP", n)
+	}
+}
+
+func TestARoundTakesSevenDatagrams(t *testing.T) {
+	t.Parallel()
+	c, b := client(t), peers.StartIPMISim(t, 1).BMCs[0]
+	for name, l := range map[string]rmcp.Login{
+		"without device ID, the first suite refused": login(b.Username, b.Password, 17, 3),
+		"with device ID": login(b.Username, b.Password, 3),
+	} {
+		relay := peers.StartRelay(t, b.Address, nil)
+		if round(t, c, relay.Address, l); relay.Requests() != 7 {
+			t.Errorf("%s: %d requests, want 7: %v", name, relay.Requests(), relay.Counts())
+		}
+	}
+}
+
+func TestLostAndRepeatedDatagramsAreSurvived(t *testing.T) {
+	t.Parallel()
+	c := client(t)
+	bmcs := map[string]peers.BMC{
+		"ipmi_sim":      *peers.StartIPMISim(t, 1).BMCs[0],
+		"pyghmi":        peers.StartPyghmi(t, false).BMC,
+		"goipmi-server": peers.StartGoIPMI(t).BMC,
+	}
+	disturbances := map[string]peers.Disturb{"answers twice": repeatAnswers}
+	for _, lost := range []peers.Kind{peers.OpenSession, peers.OpenAnswer, peers.RAKP1, peers.RAKP2, peers.RAKP3, peers.RAKP4, peers.Session} {
+		disturbances[string(lost)+" lost"] = lose(lost)
+	}
+	var together sync.WaitGroup // they mostly wait
+	defer together.Wait()
+	for name, b := range bmcs {
+		together.Go(func() {
+			for what, disturb := range disturbances {
+				relay := peers.StartRelay(t, b.Address, disturb)
+				mustRound(t, c, name+", "+what, relay.Address, b)
+			}
+		})
+	}
+}
+
+func repeatAnswers(kind peers.Kind, _ int, d []byte) [][]byte {
+	if kind == peers.OpenAnswer || kind == peers.RAKP2 || kind == peers.RAKP4 || kind == peers.Session {
+		return [][]byte{d, d}
+	}
+	return [][]byte{d}
+}
+
+// lose drops the first datagram of a kind.
+func lose(lost peers.Kind) peers.Disturb {
+	return func(kind peers.Kind, nth int, d []byte) [][]byte {
+		if kind == lost && nth == 1 {
+			return nil
+		}
+		return [][]byte{d}
+	}
+}
+
+func mustRound(t *testing.T, c *rmcp.Client, name string, addr netip.AddrPort, b peers.BMC) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	session, err := c.Open(ctx, addr, login(b.Username, b.Password, 3))
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return
+	}
+	if _, err := session.ChassisStatus(ctx); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	if err := session.Close(ctx); err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+}
+
+func TestPyghmiTakesASecondLoginFromTheSameAddress(t *testing.T) {
+	t.Parallel()
+	c, b := client(t), peers.StartPyghmi(t, true)
+	for range 2 {
+		mustRound(t, c, "login without a question before", b.Address, b.BMC)
+	}
+}
+
+func TestAFrozenBMCTimesOutAndRecovers(t *testing.T) {
+	t.Parallel()
+	sim, c := peers.StartIPMISim(t, 1), client(t)
+	b := sim.BMCs[0]
+	session, err := c.Open(within(t, 5*time.Second), b.Address, login(b.Username, b.Password))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim.Freeze(t)
+	if _, err := c.Open(within(t, 300*time.Millisecond), b.Address, login(b.Username, b.Password)); !errors.Is(err, rmcp.ErrTimeout) {
+		t.Errorf("log in: %v, want %v", err, rmcp.ErrTimeout)
+	}
+	if _, err := session.ChassisStatus(within(t, 300*time.Millisecond)); !errors.Is(err, rmcp.ErrTimeout) {
+		t.Errorf("chassis status: %v, want %v", err, rmcp.ErrTimeout)
+	}
+	if _, err := c.Capabilities(within(t, 300*time.Millisecond), b.Address); !errors.Is(err, rmcp.ErrTimeout) {
+		t.Errorf("capabilities: %v, want %v", err, rmcp.ErrTimeout)
+	}
+	sim.Thaw(t)
+	round(t, c, b.Address, login(b.Username, b.Password))
+}
+
+func TestAClosedPortIsSeenAtOnceAndHarmsNobodyElse(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("NOT TESTED: closed UDP ports are seen on Linux only")
+	}
+	c, b := client(t), peers.StartIPMISim(t, 1).BMCs[0]
+	var together sync.WaitGroup
+	for i := range 50 {
+		nobody := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 63, 0, byte(i)}), 1)
+		together.Go(func() {
+			if _, err := c.Open(within(t, 5*time.Second), nobody, login("admin", "x")); !errors.Is(err, rmcp.ErrRefused) {
+				t.Errorf("%v, want %v", err, rmcp.ErrRefused)
+			}
+		})
+		round(t, c, b.Address, login(b.Username, b.Password))
+	}
+	together.Wait()
+}
+
+func TestIPv6(t *testing.T) {
+	t.Parallel()
+	c := client(t)
+	if _, err := c.Capabilities(within(t, time.Second), netip.MustParseAddrPort("[::1]:1")); runtime.GOOS == "linux" && !errors.Is(err, rmcp.ErrRefused) && !errors.Is(err, rmcp.ErrUnreachable) {
+		t.Errorf("%v, want %v, or %v where there is no IPv6", err, rmcp.ErrRefused, rmcp.ErrUnreachable)
+	}
+	b := peers.StartGoIPMI(t) // it listens on all addresses
+	if addr := netip.AddrPortFrom(netip.IPv6Loopback(), b.Address.Port()); listensOnIPv6(addr) {
+		round(t, c, addr, login(b.Username, b.Password))
+	} else {
+		t.Skip("NOT TESTED: IPMI over IPv6, which this machine or goipmi-server does not have")
+	}
+}
+
+func listensOnIPv6(addr netip.AddrPort) bool {
+	conn, err := net.ListenUDP("udp6", net.UDPAddrFromAddrPort(addr))
+	if err != nil {
+		return errors.Is(err, syscall.EADDRINUSE)
+	}
+	_ = conn.Close()
+	return false
+}
+
+func BenchmarkRound(b *testing.B) {
+	bmc, c := peers.StartIPMISim(b, 1).BMCs[0], client(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		session, err := c.Open(context.Background(), bmc.Address, login(bmc.Username, bmc.Password, 3))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := session.ChassisStatus(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		if err := session.Close(context.Background()); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

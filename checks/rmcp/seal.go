@@ -58,6 +58,18 @@ func (s *Session) open(p packet) (message, error) {
 	return parseResponse(plain)
 }
 
+// plainRAKP4 is the payload of a RAKP 4. To a RAKP 3 that comes again ipmi_sim (2.0.33) and pyghmi (1.5.34) answer as within
+// the session, signed and encrypted.
+func (s *Session) plainRAKP4(p packet) ([]byte, error) {
+	if p.kind != fromSealedRAKP4 {
+		return p.payload, nil
+	}
+	if err := s.verify(p); err != nil {
+		return nil, err
+	}
+	return s.decrypt(p.payload)
+}
+
 // verify checks signature and sequence number.
 func (s *Session) verify(p packet) error {
 	if p.flags != flagEncrypted|flagAuthenticated {

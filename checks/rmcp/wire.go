@@ -101,7 +101,10 @@ func parse20(d []byte) (packet, error) {
 	case payloadRAKP2:
 		p.kind = fromRAKP2
 	case payloadRAKP4:
-		p.kind = fromRAKP4
+		if p.kind = fromRAKP4; p.flags != 0 {
+			p.kind, p.id = fromSealedRAKP4, binary.LittleEndian.Uint32(d[6:])
+			return p, nil
+		}
 	default:
 		return packet{}, fmt.Errorf("%w: payload type 0x%02x", ErrMalformed, d[5])
 	}
