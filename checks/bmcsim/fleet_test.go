@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -242,5 +243,22 @@ func TestFaultsAreSetAndCleared(t *testing.T) {
 	}
 	if _, err := f.Set("[", Dead); err == nil {
 		t.Error("a broken glob is no error")
+	}
+}
+
+func TestTheFleetIsItsOwnKeyring(t *testing.T) {
+	f, err := NewFleet(plan(2, 0.5))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keyring inventory.Keyring = f
+	for i, b := range f.BMCs() {
+		c, err := keyring.Credentials(t.Context(), b.Login)
+		if err != nil || c.Username != username || c.Password.Reveal() != f.bmcs[i].password || c.Version == "" {
+			t.Errorf("credential of %s: %v, %v", b.ID, c, err)
+		}
+	}
+	if _, err := keyring.Credentials(t.Context(), "nobody"); !errors.Is(err, inventory.ErrNoCredential) {
+		t.Errorf("an unknown name: %v", err)
 	}
 }
