@@ -101,6 +101,9 @@ func readSteps(body ast.Node) (Script, error) {
 	}
 	var script Script
 	for i, node := range list.Values {
+		if odd := findOdd(node); odd != nil {
+			return nil, fmt.Errorf("script step %d, line %d: anchors, aliases and tags are not understood here", i+1, lineOf(odd))
+		}
 		var line scriptLine
 		if err := yaml.NodeToValue(node, &line, yaml.Strict()); err != nil {
 			return nil, fmt.Errorf("script step %d, line %d: %s", i+1, lineOf(node), yaml.FormatError(err, false, true))
@@ -115,6 +118,17 @@ func readSteps(body ast.Node) (Script, error) {
 		script = append(script, step)
 	}
 	return script, nil
+}
+
+// findOdd finds what no script needs: goccy/go-yaml v1.19.2 panics on an anchor before a tag where a list is wanted, and
+// aliases let a short text stand for a huge one.
+func findOdd(node ast.Node) (odd ast.Node) {
+	for _, kind := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.TagType, ast.MergeKeyType} {
+		if found := ast.Filter(kind, node); len(found) > 0 {
+			return found[0]
+		}
+	}
+	return nil
 }
 
 func lineOf(node ast.Node) int {

@@ -46,6 +46,7 @@ func TestScriptMistakesAreNamed(t *testing.T) {
 		{"an end before the beginning", "- fault: slow\n\n- fault: dead\n  from: 10s\n  to: 5s\n", "step 2, line 3: from 10s to 5s"},
 		{"a broken glob", "- fault: dead\n  bmcs: '[a'\n", "syntax error in pattern"},
 		{"a time without a unit", "- fault: dead\n  from: 10x\n", "step 1, line 1: time: unknown unit"},
+		{"an anchor", "- fault: dead\n- fault: slow\n  bmcs: &all ['*']\n", "step 2, line 3: anchors"},
 		{"no list", "fault: dead\n", "line 1: want a list of steps"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
