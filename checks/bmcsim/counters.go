@@ -2,7 +2,6 @@ package bmcsim
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"sync/atomic"
 	"text/tabwriter"
@@ -12,7 +11,8 @@ import (
 
 // Count is what one BMC, or all together, saw.
 type Count struct {
-	// Connections are accepted TCP connections; MaxConnections is how many there were at once at one BMC.
+	// Connections are accepted TCP connections; MaxConnections is how many there were at once at one BMC (a client that hangs
+	// up and dials again at once may be seen twice for a moment).
 	Connections    int64 `json:"connections"`
 	MaxConnections int64 `json:"max_connections"`
 	// Handshakes are TLS client hellos, also those whose handshake then failed.
@@ -105,14 +105,7 @@ func (f *Fleet) Counters() Counters {
 	return c
 }
 
-// WriteTo prints the totals as a table for people; BMCs stand in the JSON form only.
-func (c Counters) WriteTo(w io.Writer) (int64, error) {
-	text := c.String()
-	n, err := io.WriteString(w, text)
-	return int64(n), err
-}
-
-// String is the table of totals.
+// String is the table of totals for people; single BMCs stand in the JSON form only.
 func (c Counters) String() string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)

@@ -6,6 +6,7 @@
 package bmcsim
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -21,12 +22,13 @@ import (
 // Fleet is the simulated BMCs and the sockets that they answer on. Its methods are safe for concurrent use, except that
 // Listen comes before Run and WriteFiles.
 type Fleet struct {
-	plan   Plan
-	bmcs   []*bmc
-	byAddr map[netip.Addr]*bmc
-	byPass map[[8]byte]*bmc
-	ca     authority
-	trap   trap
+	plan    Plan
+	bmcs    []*bmc
+	byAddr  map[netip.Addr]*bmc
+	byPass  map[[8]byte]*bmc
+	byLogin map[string]*bmc
+	ca      authority
+	trap    trap
 
 	tcp net.Listener
 	udp *net.UDPConn
@@ -66,7 +68,7 @@ func NewFleet(p Plan) (*Fleet, error) {
 	if err := p.validate(); err != nil {
 		return nil, err
 	}
-	f := &Fleet{plan: p, byAddr: map[netip.Addr]*bmc{}, byPass: map[[8]byte]*bmc{}}
+	f := &Fleet{plan: p, byAddr: map[netip.Addr]*bmc{}, byPass: map[[8]byte]*bmc{}, byLogin: map[string]*bmc{}}
 	if err := f.ca.make(p.Seed); err != nil {
 		return nil, err
 	}
@@ -82,6 +84,7 @@ func (f *Fleet) add(b *bmc) {
 	f.bmcs = append(f.bmcs, b)
 	f.byAddr[b.record.Address] = b
 	f.byPass[passKey(b.password)] = b
+	f.byLogin[b.record.Login] = b
 }
 
 // passKey keeps a password findable without keeping it twice.
@@ -126,15 +129,14 @@ func (f *Fleet) withPorts(b *bmc) inventory.BMC {
 	return record
 }
 
-// Password is the keyring's password of a BMC, for tests and for whoever keeps the keyring in memory.
-func (f *Fleet) Password(id inventory.ID) (inventory.Credentials, error) {
-	for _, b := range f.bmcs {
-		if b.record.ID == id {
-			secret := inventory.NewSecret(b.password)
-			return inventory.Credentials{Name: b.record.Login, Username: username, Password: secret, Version: inventory.VersionOf(username, secret)}, nil
-		}
+// Credentials makes the fleet an inventory.Keyring: what keyring.yaml holds, without the file.
+func (f *Fleet) Credentials(_ context.Context, name string) (inventory.Credentials, error) {
+	b := f.byLogin[name]
+	if b == nil {
+		return inventory.Credentials{}, fmt.Errorf("credential %q of the simulated fleet: %w", name, inventory.ErrNoCredential)
 	}
-	return inventory.Credentials{}, fmt.Errorf("credential of simulated BMC %q: %w", id, inventory.ErrNoCredential)
+	secret := inventory.NewSecret(b.password)
+	return inventory.Credentials{Name: name, Username: username, Password: secret, Version: inventory.VersionOf(username, secret)}, nil
 }
 
 // Set plants a fault in every BMC whose ID matches the glob and that can have it; it says how many those are.

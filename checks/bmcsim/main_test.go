@@ -56,7 +56,7 @@ func plan(n int, ipmiShare float64) Plan {
 
 func secretOf(t *testing.T, f *Fleet, id inventory.ID) string {
 	t.Helper()
-	c, err := f.Password(id)
+	c, err := f.Credentials(t.Context(), string(id))
 	if err != nil {
 		t.Fatal(err)
 	}
