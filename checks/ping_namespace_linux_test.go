@@ -33,7 +33,7 @@ func TestPingOfDeadBMCs(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			f, err := runPing(ctx, w.Visit(labelled(c.addr, 0, "icmp+tcp"), Known{}))
+			f, err := runPing(ctx, w.Visit(labelled(c.addr, 0, "icmp+tcp+rmcp"), Known{}))
 			if c.want == "" {
 				if err != nil || f.Facts[FactAnswered] != "tcp-reset" {
 					t.Errorf("runPing = %v, %v", f, err)

@@ -57,14 +57,14 @@ func TestRememberedSystemsSaveARequest(t *testing.T) {
 }
 
 func TestARememberedSystemThatIsGoneIsLookedForAgain(t *testing.T) {
-	b := newBMC(t, answers{"GET /redfish/v1/Systems/old": answer(404, "{}")})
+	b := newBMC(t, answers{"GET /redfish/v1/Systems/old": respond(404, "{}")})
 	mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{Systems: []string{"/redfish/v1/Systems/old"}}), 5*time.Second), Power, "")
 }
 
 func TestSeveralSystemsAreReportedEach(t *testing.T) {
 	b := newBMC(t, answers{
-		getSystems:                  answer(200, `{"Members":[{"@odata.id":"/redfish/v1/Systems/1"},{"@odata.id":"/redfish/v1/Systems/2"}]}`),
-		"GET /redfish/v1/Systems/2": answer(200, `{"Id":"2","PowerState":"Off"}`),
+		getSystems:                  respond(200, `{"Members":[{"@odata.id":"/redfish/v1/Systems/1"},{"@odata.id":"/redfish/v1/Systems/2"}]}`),
+		"GET /redfish/v1/Systems/2": respond(200, `{"Id":"2","PowerState":"Off"}`),
 	})
 	facts := mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), Power, "").Facts
 	if facts[FactPower] != "mixed" || facts["power.1"] != "on" || facts["power.2"] != "off" || facts["systems"] != "2" {
@@ -81,7 +81,7 @@ func TestNoMoreThan64SystemsAreAsked(t *testing.T) {
 		list = append(list, fmt.Sprintf(`{"@odata.id":"/redfish/v1/Systems/%d"}`, i))
 	}
 	page := `{"Members":[` + strings.Join(list, ",") + `],"Members@odata.nextLink":"/redfish/v1/Systems"}`
-	b := newBMC(t, answers{getSystems: answer(200, page)})
+	b := newBMC(t, answers{getSystems: respond(200, page)})
 	if n := mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 20*time.Second), Power, "").Facts["systems"]; n != "64" {
 		t.Errorf("%s systems", n)
 	}
@@ -127,7 +127,7 @@ func TestRefusalsAreToldApart(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBMC(t, answers{c.at: answer(c.status, c.body)})
+			b := newBMC(t, answers{c.at: respond(c.status, c.body)})
 			last := mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), c.check, c.want)
 			if strings.Contains(last.Error, bmcPassword) || len(last.Error) > 2048 {
 				t.Errorf("error %q", last.Error)
@@ -166,7 +166,7 @@ func TestAPasswordToBeChangedThatDoesNotBarReadingIsANote(t *testing.T) {
 	if !hasNote(goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second).result(t, RedfishLogin), AuthPasswordChange) {
 		t.Error("no note")
 	}
-	b.answers[getSystems] = answer(403, "{}")
+	b.answers[getSystems] = respond(403, "{}")
 	mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), RedfishLogin, AuthPasswordChange)
 	if _, _, open := b.counts(); open != 0 {
 		t.Errorf("%d sessions open", open)
@@ -182,7 +182,7 @@ func TestWhereSessionsAreMade(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBMC(t, answers{getRoot: answer(200, fmt.Sprintf(root, c.more))})
+			b := newBMC(t, answers{getRoot: respond(200, fmt.Sprintf(root, c.more))})
 			b.answers["POST "+c.want] = func(w http.ResponseWriter, r *http.Request) { b.logIn(w, r, true, true) }
 			mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), Power, "")
 		})
@@ -190,7 +190,7 @@ func TestWhereSessionsAreMade(t *testing.T) {
 }
 
 func TestABMCWithoutSessionsIsAskedByBasicAuthentication(t *testing.T) {
-	b := newBMC(t, answers{postSession: answer(405, "")})
+	b := newBMC(t, answers{postSession: respond(405, "")})
 	v := visitTo(t, b.URL, Known{Systems: []string{"/redfish/v1/Systems/1"}})
 	mustEnd(t, goRound(t.Context(), t, v, 5*time.Second), Power, "")
 	v = visitTo(t, b.URL, Known{Systems: []string{"/redfish/v1/Systems/1"}})
