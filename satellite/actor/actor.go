@@ -1,0 +1,228 @@
+// Package actor runs the chain: one actor per check takes tasks from the check's mailbox, runs the check, and sends the task
+// on to the next mailbox or the verdict to the sink.
+//
+// The scheduler sends the first task of a round; bus carries it from actor to actor; results judges how it ended. An actor
+// owns no state beyond its slots: the task carries the round's history, and visits hold the connections.
+package actor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"lamplighter/checks"
+	"lamplighter/inventory"
+	"lamplighter/results"
+	"lamplighter/satellite/bus"
+	"lamplighter/satellite/memory"
+	"lamplighter/satellite/slots"
+)
+
+// Shared is what all actors of a satellite work with.
+type Shared struct {
+	Satellite string
+	// Prefix begins the names of the mailboxes: local.ping.
+	Prefix string
+	Chain  checks.Chain
+	// Lookup is the satellite's own inventory; a task names the BMC by ID only.
+	Lookup func(inventory.ID) (inventory.BMC, bool)
+	Bus    bus.Bus
+	Sink   results.Sink
+	Visits *Visits
+	Logins Logins
+	Memory *memory.Memory
+	// Sight may be nil: network failures are then taken as the BMC's.
+	Sight Sight
+	// Observe, if any, is called with each result as it comes, concurrently for different BMCs.
+	Observe func(checks.Round, checks.Result)
+	// Ended, if any, is called once a round's verdict is durable; Stalled when a check waits longer than patience.
+	Ended   func(results.Verdict)
+	Stalled func(checks.Round)
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Sight proves that the satellite sees the network while a probe fails; *checks.Sight in the product. Actors call both
+// methods concurrently.
+type Sight interface {
+	// Watch begins a probe's window; proof ends it.
+	Watch(ctx context.Context, bmc inventory.BMC) (proof func() checks.Proof)
+	// Answered says that a BMC answered.
+	Answered(bmc inventory.BMC, at time.Time)
+}
+
+// Actor runs one check.
+type Actor struct {
+	*Shared
+	Check checks.Check
+	// Hold is how many tasks wait here by urgency; the rest waits in the mailbox.
+	Hold  int
+	slots *slots.Slots
+}
+
+// New makes the actor of a check that runs at most limit at once, not counting those that wait longer than patience.
+func New(shared *Shared, check checks.Check, limit, hold int) *Actor {
+	return &Actor{Shared: shared, Check: check, Hold: hold, slots: slots.New(limit)}
+}
+
+// Mailbox is where the tasks of a check wait.
+func Mailbox(prefix string, check checks.Name) bus.Mailbox {
+	return bus.Mailbox(prefix + "." + string(check))
+}
+
+// Run handles tasks until ctx ends, and hands back what it could not finish.
+func (a *Actor) Run(ctx context.Context) error {
+	return a.Bus.Receive(ctx, Mailbox(a.Prefix, a.Check.Name), a.Hold, a.Hold, a.logged(a.Check.Name, a.handle))
+}
+
+// logged logs why a task was handed back or rejected: the bus takes the error no further.
+func (s *Shared) logged(check checks.Name, h bus.Handler) bus.Handler {
+	return func(ctx context.Context, m bus.Message) error {
+		err := h(ctx, m)
+		if err != nil && ctx.Err() == nil && s.Log != nil {
+			s.Log.Error("task not done", "check", check, "task", m.ID, "delivery", m.Delivery, "rejected", bus.Rejected(err), "error", err)
+		}
+		return err
+	}
+}
+
+// handle is what an actor does with a message, whole.
+func (a *Actor) handle(ctx context.Context, m bus.Message) error {
+	task, err := a.decode(m.Body)
+	if err != nil {
+		return bus.Reject(fmt.Errorf("%s: %w", m.ID, err))
+	}
+	bmc, known := a.Lookup(task.Round.BMC)
+	if !known || bmc.Rev() != task.Rev {
+		return a.refuse(ctx, task, bmc, checks.SelfInventory, errors.New("the satellite knows another record of this BMC, or none"))
+	}
+	stay, err := a.Visits.enter(ctx, task, bmc)
+	switch {
+	case errors.Is(err, errOver):
+		return nil // a copy of a task whose round has its verdict
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return a.refuse(ctx, task, bmc, checks.SelfExpired, err)
+	}
+	defer a.Visits.leave(stay)
+	if stay.fresh() && len(task.Done) > 0 {
+		return a.rewind(ctx, task, bmc)
+	}
+	result, err := a.ask(ctx, stay, task)
+	if err != nil {
+		return err
+	}
+	return a.send(ctx, task, bmc, stay, result)
+}
+
+// decode reads a task and refuses what no actor or scheduler sends.
+func (a *Actor) decode(body []byte) (checks.Task, error) {
+	var task checks.Task
+	if err := json.Unmarshal(body, &task); err != nil {
+		return task, fmt.Errorf("decode task: %w", err)
+	}
+	if task.Check != a.Check.Name || task.Round.BMC == "" {
+		return task, fmt.Errorf("decode task: %s for %q came to %s", task.Round, task.Check, a.Check.Name)
+	}
+	for _, r := range task.Done {
+		if r.Outcome != checks.OK {
+			return task, fmt.Errorf("decode task: %s goes on although %s ended %s", task.Round, r.Check, r.Outcome)
+		}
+	}
+	return task, nil
+}
+
+// rewind starts the round again: the connections and the login that its results rest on were another visit's.
+func (a *Actor) rewind(ctx context.Context, task checks.Task, bmc inventory.BMC) error {
+	task.Done = nil
+	first, more := Next(a.Chain, bmc, &task)
+	if !more {
+		return bus.Reject(fmt.Errorf("%s: no check applies", task.Round))
+	}
+	return Send(ctx, a.Bus, a.Prefix, task, first)
+}
+
+// send ends the task: as the next check's task, or as a verdict.
+func (a *Actor) send(ctx context.Context, task checks.Task, bmc inventory.BMC, stay *stay, result checks.Result) error {
+	task.Done = append(task.Done, result)
+	if next, more := Next(a.Chain, bmc, &task); more {
+		return Send(ctx, a.Bus, a.Prefix, task, next)
+	}
+	stay.close(ctx) // before the verdict: when the last verdict is out, no session is open
+	v := results.Judge(task, bmc, a.Chain, a.Satellite, time.Now())
+	if err := a.Sink.Emit(ctx, v); err != nil {
+		return fmt.Errorf("emit verdict of %s: %w", task.Round, err)
+	}
+	a.Visits.end(stay)
+	a.ended(v)
+	return nil
+}
+
+// refuse ends a task without a packet, as Unknown.
+func (a *Actor) refuse(ctx context.Context, task checks.Task, bmc inventory.BMC, why checks.Reason, err error) error {
+	now := time.Now()
+	result := checks.NewResult(a.Check.Name, checks.Finding{}, checks.Ours(why, err), now, now)
+	result.Satellite = a.Satellite
+	a.observe(task.Round, result)
+	task.Done = append(task.Done, result)
+	if bmc.ID == "" {
+		bmc.ID = task.Round.BMC
+	}
+	v := results.Judge(task, bmc, a.Chain, a.Satellite, now)
+	if err := a.Sink.Emit(ctx, v); err != nil {
+		return fmt.Errorf("emit verdict of %s: %w", task.Round, err)
+	}
+	a.Visits.forget(ctx, task.Round)
+	a.ended(v)
+	return nil
+}
+
+func (s *Shared) ended(v results.Verdict) {
+	if s.Ended != nil {
+		s.Ended(v)
+	}
+}
+
+func (s *Shared) observe(round checks.Round, r checks.Result) {
+	if s.Observe != nil {
+		s.Observe(round, r)
+	}
+}
+
+// Send puts a task into the mailbox of its next check.
+func Send(ctx context.Context, b bus.Bus, prefix string, task checks.Task, next checks.Check) error {
+	task.Check = next.Name
+	body, err := json.Marshal(task)
+	if err != nil {
+		return fmt.Errorf("encode task of %s: %w", task.Round, err)
+	}
+	return b.Send(ctx, Mailbox(prefix, next.Name), bus.Message{ID: task.Round.String() + "/" + string(next.Name), Body: body})
+}
+
+// Next is the check that task asks next; results that are carried over take the place of their checks on the way.
+func Next(chain checks.Chain, bmc inventory.BMC, task *checks.Task) (checks.Check, bool) {
+	for {
+		check, more := chain.After(bmc, task.Done)
+		if !more {
+			return checks.Check{}, false
+		}
+		carried, ok := find(task.Carried, check.Name)
+		if !ok {
+			return check, true
+		}
+		task.Done = append(task.Done, carried)
+	}
+}
+
+func find(all []checks.Result, name checks.Name) (checks.Result, bool) {
+	for _, r := range all {
+		if r.Check == name {
+			return r, true
+		}
+	}
+	return checks.Result{}, false
+}

@@ -1,0 +1,101 @@
+package actor
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"lamplighter/checks"
+	"lamplighter/inventory"
+	"lamplighter/results"
+	"lamplighter/satellite/bus"
+)
+
+// Dead is the actor of the dead-letter mailbox: it keeps the bytes, and makes an Unknown verdict of a round that can be read.
+type Dead struct {
+	*Shared
+	// Keep keeps a message for whoever looks for the bug; nil after it is durable.
+	Keep func(bus.Message) error
+}
+
+// Run handles dead letters until ctx ends.
+func (d *Dead) Run(ctx context.Context) error {
+	return d.Bus.Receive(ctx, bus.Dead, 1, 1, d.logged("dead", d.handle))
+}
+
+func (d *Dead) handle(ctx context.Context, m bus.Message) error {
+	if err := d.Keep(m); err != nil {
+		return fmt.Errorf("keep dead letter %s: %w", m.ID, err)
+	}
+	task, ok := salvage(m)
+	if !ok {
+		return nil
+	}
+	v := d.poison(task)
+	if err := d.Sink.Emit(ctx, v); err != nil {
+		return fmt.Errorf("emit verdict of dead letter %s: %w", m.ID, err)
+	}
+	d.Visits.forget(ctx, task.Round)
+	d.ended(v)
+	return nil
+}
+
+// salvage reads as much of a task as a verdict needs: from the body, or, where that is garbage, the round from its ID.
+func salvage(m bus.Message) (checks.Task, bool) {
+	var task checks.Task
+	if err := json.Unmarshal(m.Body, &task); err == nil && task.Round.BMC != "" {
+		return task, true
+	}
+	var only struct {
+		Round checks.Round `json:"round"`
+		Check checks.Name  `json:"check"`
+	}
+	if err := json.Unmarshal(m.Body, &only); err == nil && only.Round.BMC != "" {
+		return checks.Task{Round: only.Round, Check: only.Check}, true
+	}
+	slash := max(0, strings.LastIndexByte(m.ID, '/'))
+	round, err := checks.ParseRound(m.ID[:slash])
+	return checks.Task{Round: round, Check: checks.Name(strings.TrimPrefix(m.ID[slash:], "/"))}, err == nil
+}
+
+func (d *Dead) poison(task checks.Task) results.Verdict {
+	now := time.Now()
+	bmc, known := d.Lookup(task.Round.BMC)
+	if !known {
+		bmc = inventory.BMC{ID: task.Round.BMC}
+	}
+	result := checks.NewResult(task.Check, checks.Finding{}, checks.Ours(checks.SelfPoison,
+		errors.New("the task could not be handled again and again; its bytes are kept")), now, now)
+	result.Satellite = d.Satellite
+	d.observe(task.Round, result)
+	good := task.Done[:0:0]
+	for _, r := range task.Done {
+		if r.Outcome == checks.OK {
+			good = append(good, r)
+		}
+	}
+	task.Done = append(good, result)
+	return results.Judge(task, bmc, d.Chain, d.Satellite, now)
+}
+
+// KeepIn keeps each message in a file of its own in dir, named after what it holds.
+func KeepIn(dir string) func(bus.Message) error {
+	return func(m bus.Message) error {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		sum := sha256.Sum256(append([]byte(m.ID+"\x00"), m.Body...))
+		file, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("%x.dead", sum[:8])), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = file.Write(m.Body)
+		return errors.Join(err, file.Sync(), file.Close())
+	}
+}
