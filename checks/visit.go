@@ -83,6 +83,9 @@ func (v *Visit) logIn(ctx context.Context, d driver) error {
 	v.onClose(d.Close)
 	if err := client.Open(ctx); err != nil {
 		v.session = nil
+		if fault := new(Fault); errors.As(err, &fault) {
+			return fault // bmclib's wrapping adds lines, not knowledge
+		}
 		return fmt.Errorf("log in to %s by %s: %w", v.BMC.Address, d.Name(), err)
 	}
 	return nil

@@ -1,5 +1,3 @@
-// Command lamplighter goes round the BMCs of a site: it wires inventory, checks, the bus, actors and results together, one
-// short function per role. This package is the last of the flow; nothing imports it.
 package main
 
 import (

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"lamplighter/checks"
+	"lamplighter/results"
 )
 
 // progress says on stderr how far a sweep is: one redrawn line on a terminal, a plain line every 10 s elsewhere.
@@ -24,6 +27,13 @@ type progress struct {
 func newProgress(w io.Writer, total int) *progress {
 	file, ok := w.(*os.File)
 	return &progress{w: w, terminal: ok && term.IsTerminal(int(file.Fd())), total: total, started: time.Now()}
+}
+
+func (p *progress) count(v results.Verdict) {
+	p.done.Add(1)
+	if v.Health != checks.Available {
+		p.failed.Add(1)
+	}
 }
 
 // run draws until ctx ends.

@@ -161,6 +161,6 @@ func printCounters(w io.Writer, c bmcsim.Counters, format string) error {
 	if format == "json" {
 		return json.NewEncoder(w).Encode(c)
 	}
-	_, err := c.WriteTo(w)
+	_, err := io.WriteString(w, c.String())
 	return err
 }

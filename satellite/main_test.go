@@ -26,7 +26,7 @@ type outcome struct {
 func lamplighter(t testing.TB, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr lockedBuffer
-	code := run(t.Context(), args, strings.NewReader(""), &stdout, &stderr)
+	code := execute(t.Context(), args, strings.NewReader(""), &stdout, &stderr)
 	return outcome{stdout.String(), stderr.String(), code}
 }
 

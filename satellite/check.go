@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lamplighter/checks"
+	"lamplighter/inventory"
+	"lamplighter/results"
+	"lamplighter/satellite/schedule"
+)
+
+// checkOptions are the flags of check.
+type checkOptions struct {
+	options
+	protocol, username, passwordFile string
+	port                             uint16
+	json                             bool
+}
+
+func newCheck() *cobra.Command {
+	var o checkOptions
+	cmd := &cobra.Command{
+		Use:   "check ADDRESS|ID",
+		Short: "check one BMC now, step by step",
+		Long: `Runs one round over one BMC and prints each check with its duration, what it found, whose job it is and what to do next.
+The BMC is looked up in the inventory by ID, then by address; without an inventory the argument is the address.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return runCheck(cmd, o, args[0]) },
+	}
+	o.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.protocol, "protocol", "", "redfish, ipmi or auto; default the inventory's, else auto")
+	f.Uint16Var(&o.port, "port", 0, "TCP port of Redfish, UDP port of IPMI; default the inventory's, else 443 and 623")
+	f.StringVar(&o.username, "username", "", "log in as this user instead of with the keyring")
+	f.StringVar(&o.passwordFile, "password-file", "", "`file` (mode 0600) with the password of --username")
+	f.BoolVar(&o.json, "json", false, "print the verdict as JSON")
+	return cmd
+}
+
+func runCheck(cmd *cobra.Command, o checkOptions, target string) error {
+	ctx := cmd.Context()
+	fleet, bmc, err := o.find(ctx, target)
+	if err != nil {
+		return err
+	}
+	keyring, err := o.openKeyring()
+	if err != nil {
+		return err
+	}
+	if o.username == "" {
+		if err := checkLogins(ctx, keyring, []inventory.BMC{bmc}); err != nil {
+			return err
+		}
+	}
+	tour, err := o.tour(fleet, keyring, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer tour.close()
+	tour.config.Typed = o.username != ""
+	out := steps{cmd.OutOrStdout()}
+	if !o.json {
+		out.start(bmc, tour.settings.Trust)
+		tour.config.Observe = func(_ checks.Round, r checks.Result) { out.result(r) }
+	}
+	var verdict results.Verdict
+	tour.config.Sink = results.Func(func(_ context.Context, v results.Verdict) error { verdict = v; return nil })
+	err = tour.run(ctx, func(ctx context.Context, s *satelliteRun) error {
+		_, err := s.Check(ctx, bmc, checks.Person)
+		return err
+	})
+	if missing := new(schedule.Missing); errors.As(err, &missing) && ctx.Err() != nil {
+		return exitInterrupted
+	}
+	if err != nil {
+		return err
+	}
+	if o.json {
+		err = json.NewEncoder(cmd.OutOrStdout()).Encode(verdict)
+	} else {
+		out.verdict(verdict)
+	}
+	return errors.Join(err, exitFor(map[checks.Health]int{verdict.Health: 1}))
+}
+
+// find is the BMC that is meant, and the fleet that it belongs to: with others in it, a failure can be told from our own
+// blindness.
+func (o *checkOptions) find(ctx context.Context, target string) ([]inventory.BMC, inventory.BMC, error) {
+	var fleet []inventory.BMC
+	if o.inventory != "" {
+		var err error
+		if fleet, err = readInventory(ctx, o.inventory); err != nil {
+			return nil, inventory.BMC{}, err
+		}
+	}
+	var set inventory.Fleet
+	set.Force(fleet)
+	bmc, ok := set.Find(target)
+	if !ok {
+		var err error
+		if bmc, err = o.unlisted(ctx, target); err != nil {
+			return nil, bmc, err
+		}
+		fleet = append(fleet, bmc)
+	}
+	if err := o.override(&bmc); err != nil {
+		return nil, bmc, err
+	}
+	for i := range fleet {
+		if fleet[i].ID == bmc.ID {
+			fleet[i] = bmc
+		}
+	}
+	return fleet, bmc, nil
+}
+
+// unlisted is a BMC that is known by its address only.
+func (o *checkOptions) unlisted(ctx context.Context, target string) (inventory.BMC, error) {
+	addr, err := netip.ParseAddr(target)
+	if err != nil && o.inventory != "" {
+		return inventory.BMC{}, fmt.Errorf("%s: neither an ID nor an address in %s", target, o.inventory)
+	}
+	if err != nil {
+		if addr, err = resolve(ctx, target); err != nil {
+			return inventory.BMC{}, err
+		}
+	}
+	bmc := inventory.BMC{ID: inventory.ID(addr.String()), Address: addr.Unmap(), Protocol: inventory.Auto, Login: inventory.DefaultLogin}
+	if target != addr.String() {
+		bmc.Labels = map[string]string{"hostname": target}
+	}
+	return bmc, nil
+}
+
+// resolve asks the name server once, here: in a round its fault would look like the BMC's.
+func resolve(ctx context.Context, name string) (netip.Addr, error) {
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("%s is no IP address, and without --inventory no ID; looking it up as a name: %w", name, err)
+	}
+	return addrs[0].Unmap(), nil
+}
+
+func (o *checkOptions) override(bmc *inventory.BMC) error {
+	if o.protocol != "" {
+		protocol, err := inventory.ParseProtocol(o.protocol)
+		if err != nil {
+			return prefix("--protocol", err)
+		}
+		bmc.Protocol = protocol
+	}
+	if o.port != 0 {
+		bmc.Port = o.port
+	}
+	return nil
+}
+
+// openKeyring is the typed credential, else the keyring, else one that knows no credential.
+func (o *checkOptions) openKeyring() (inventory.Keyring, error) {
+	switch {
+	case o.username != "" && o.passwordFile == "":
+		return nil, errors.New("--username needs --password-file")
+	case o.username == "" && o.passwordFile != "":
+		return nil, errors.New("--password-file needs --username")
+	case o.username != "":
+		return inventory.SingleCredential(o.username, o.passwordFile)
+	}
+	return openKeyring(o.keyring)
+}
+
+// checkLogins says which credentials of the inventory the keyring does not know, before anything is checked.
+func checkLogins(ctx context.Context, keyring inventory.Keyring, bmcs []inventory.BMC) error {
+	if _, none := keyring.(noKeyring); none {
+		return nil
+	}
+	return inventory.CheckNames(ctx, keyring, inventory.Logins(bmcs))
+}
+
+func openKeyring(spec string) (inventory.Keyring, error) {
+	if strings.TrimSpace(spec) == "" {
+		return noKeyring{}, nil
+	}
+	return inventory.OpenKeyring(spec)
+}
+
+// noKeyring is for a check without any credential: everything before the login is asked.
+type noKeyring struct{}
+
+func (noKeyring) Credentials(context.Context, string) (inventory.Credentials, error) {
+	return inventory.Credentials{}, fmt.Errorf("%w: name a keyring with --keyring, or --username and --password-file", inventory.ErrNoCredential)
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"lamplighter/checks"
+	"lamplighter/inventory"
+	"lamplighter/satellite/memory"
+	"lamplighter/satellite/run"
+)
+
+// satelliteRun is a satellite whose wires are being read.
+type satelliteRun = run.Satellite
+
+// tour is a satellite and what it runs on: sockets, site memory, proof of sight. check, sweep, all and demo each set up one.
+type tour struct {
+	settings checks.Settings
+	wires    *checks.Wires
+	memory   *memory.Memory
+	config   run.Config
+}
+
+// newTour opens sockets and site memory; close must follow. An empty memoryPath remembers nothing.
+func newTour(settings checks.Settings, chain checks.Chain, fleet []inventory.BMC, sight *checks.Sight, wires *checks.Wires, keyring inventory.Keyring, memoryPath string) (*tour, error) {
+	if memoryPath != "" {
+		if err := os.MkdirAll(filepath.Dir(memoryPath), 0o700); err != nil {
+			return nil, fmt.Errorf("make the directory of site memory: %w", err)
+		}
+	}
+	remembered, err := memory.Open(memoryPath)
+	if err != nil {
+		return nil, err
+	}
+	name, _ := os.Hostname()
+	return &tour{
+		settings: settings, wires: wires, memory: remembered,
+		config: run.Config{Name: name, Chain: chain, Visit: wires.Visit, Keyring: keyring, Memory: remembered, Sight: sight},
+	}, nil
+}
+
+// tour sets up what the flags of check and sweep say.
+func (o *options) tour(fleet []inventory.BMC, keyring inventory.Keyring, stderr io.Writer) (*tour, error) {
+	settings, err := o.settings()
+	if err != nil {
+		return nil, err
+	}
+	chain, err := o.chain()
+	if err != nil {
+		return nil, err
+	}
+	anchors, err := o.anchorAddrs()
+	if err != nil {
+		return nil, err
+	}
+	level, err := parseLevel(o.logLevel)
+	if err != nil {
+		return nil, fmt.Errorf("--log %q: want debug, info, warn or error", o.logLevel)
+	}
+	wires, err := checks.OpenWires(settings)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTour(settings, chain, fleet, checks.NewSight(fleet, anchors, wires.Ask), wires, keyring, o.memoryPath(stderr))
+	if err != nil {
+		return nil, err
+	}
+	t.config.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	return t, nil
+}
+
+// run has work work with a satellite while the wires are read. The wires outlive ctx, so that work can drain.
+func (t *tour) run(ctx context.Context, work func(context.Context, *satelliteRun) error) error {
+	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	readers, reading := errgroup.WithContext(reading)
+	readers.Go(func() error { return t.wires.Run(reading) })
+	err := work(ctx, run.New(t.config))
+	stop()
+	if readErr := readers.Wait(); err == nil && readErr != nil {
+		err = readErr
+	}
+	return err
+}
+
+func (t *tour) close() { _ = t.memory.Close() }
