@@ -68,8 +68,8 @@ type FaultInfo struct {
 	Name  string
 	// Protocol is what a BMC must speak to have the fault; Auto: either.
 	Protocol inventory.Protocol
-	// Check is where a checker should notice (login stands for the one of the protocol); Reason is the name it should give, as checks/reason.go spells it; both are
-	// empty where the BMC stays healthy.
+	// Check is where a checker should notice, where login stands for that of the BMC's protocol; Reason is the name it should
+	// give, as checks/reason.go spells it. Both are empty where the BMC stays healthy.
 	Check, Reason string
 	// Note says that the chain should go on: a remark, not a failure.
 	Note bool

@@ -224,7 +224,7 @@ func (s Step) find(fleet []*bmc, taken map[*bmc]bool, seed uint64) []*bmc {
 	if s.Share == 0 {
 		return found
 	}
-	want := min(int(float64(s.Share)*float64(len(found))+0.5), len(free))
+	want := min(max(1, int(float64(s.Share)*float64(len(found))+0.5)), len(free)) // a share is never nobody
 	rank := func(b *bmc) string { sum := derive(b.seed, fmt.Sprint("share ", seed)); return string(sum[:]) }
 	slices.SortFunc(free, func(a, b *bmc) int { return cmp.Compare(rank(a), rank(b)) })
 	return free[:want]
