@@ -230,7 +230,7 @@ func (s Step) find(fleet []*bmc, taken map[*bmc]bool, seed uint64) []*bmc {
 	return free[:want]
 }
 
-// play applies the script until ctx ends. Run has applied its beginning.
+// play applies the script until ctx ends. Its beginning was applied when the fleet was made, so that Planted tells it at once.
 func (f *Fleet) play(ctx context.Context) {
 	start := time.Now()
 	for _, at := range moments(f.script) {

@@ -74,7 +74,6 @@ func TestSharesAreExactAndDisjoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.apply(0)
 	count := map[Fault]int{}
 	for id, faults := range f.Planted() {
 		if len(faults) != 1 {
@@ -93,7 +92,6 @@ func TestTheDemoPlantsFaultsOfEveryClass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.apply(0)
 	reasons, planted := map[string]int{}, f.Planted()
 	for id, faults := range planted {
 		if len(faults) != 1 {
@@ -122,7 +120,6 @@ func TestScriptsPlayInTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		start := time.Now()
-		f.apply(0)
 		go f.play(ctx)
 		for _, c := range []struct {
 			at   time.Duration
