@@ -68,8 +68,8 @@ type FaultInfo struct {
 	Name  string
 	// Protocol is what a BMC must speak to have the fault; Auto: either.
 	Protocol inventory.Protocol
-	// Check is where a checker should notice; Reason is the name it should give, as checks/reason.go spells it; both are
-	// empty where the BMC stays healthy.
+	// Check is where a checker should notice, where login stands for that of the BMC's protocol; Reason is the name it should
+	// give, as checks/reason.go spells it. Both are empty where the BMC stays healthy.
 	Check, Reason string
 	// Note says that the chain should go on: a remark, not a failure.
 	Note bool
@@ -90,7 +90,7 @@ var Faults = []FaultInfo{
 	{Dead, "dead", either, "ping", "net.timeout", false, "", "answers nothing: no RMCP, and silence after the TCP connect"},
 	{WrongPassword, "wrong-password", either, "login", "auth.rejected", false, "", "its password is not the keyring's"},
 	{WrongUser, "wrong-user", either, "login", "auth.rejected", false, "", "does not know the user name (IPMI: status 0x0d)"},
-	{NoPrivilege, "no-privilege", either, "login or power", "auth.privilege", false, "", "the account may not do this (Redfish: 403 after the login, IPMI: status 0x09 at the login)"},
+	{NoPrivilege, "no-privilege", either, "login", "auth.privilege", false, "", "the account may not do this (Redfish: 403 after the login, IPMI: status 0x09 at the login)"},
 
 	{HungAfterTCP, "hung-after-tcp", redfish, "tls", "tls.timeout", false, "", "accepts the connection and says nothing"},
 	{WebOff, "web-off", redfish, "tls", "tls.handshake", false, "", "resets each connection at its first byte (one listener for all addresses cannot refuse them)"},
@@ -107,7 +107,7 @@ var Faults = []FaultInfo{
 	{Starting, "starting", redfish, "redfish-login", "api.starting", false, "", "503 with Retry-After for everything"},
 	{SessionLimited, "session-limited", redfish, "redfish-login", "session.limit", false, "", "all session slots are taken"},
 	{Locked, "locked", redfish, "redfish-login", "auth.locked", false, "", "the account is locked"},
-	{PasswordChange, "password-change", redfish, "redfish-login or power", "auth.password_change_required", false, "", "lets in, but demands a new password before anything else"},
+	{PasswordChange, "password-change", redfish, "redfish-login", "auth.password_change_required", false, "", "lets in, but demands a new password before anything else"},
 	{HTTP500, "http-500", redfish, "redfish-login", "api.error", false, "", "500 for everything"},
 	{NotJSON, "not-json", redfish, "redfish-login", "api.malformed", false, "", "a web page with status 200 for everything"},
 	{DeepJSON, "deep-json", redfish, "redfish-login", "api.malformed", false, "", "100,000 brackets within each other"},
@@ -127,7 +127,7 @@ var Faults = []FaultInfo{
 	{NoSuite, "no-suite", ipmi, "ipmi-login", "ipmi.suite", false, "", "refuses each cipher suite (status 0x11)"},
 	{Suite3Only, "suite3-only", ipmi, "", "", false, "", "cipher suite 3 and no other; healthy"},
 	{Suite17Only, "suite17-only", ipmi, "", "", false, "", "cipher suite 17 and no other; healthy"},
-	{Garbage, "garbage", ipmi, "ipmi-login", "ipmi.malformed", false, "", "tells its capabilities, then answers noise"},
+	{Garbage, "garbage", ipmi, "ipmi-login", "ipmi.malformed", false, "", "tells its capabilities, then answers noise behind the right tag"},
 	{ForgedRAKP2, "forged-rakp2", ipmi, "ipmi-login", "auth.rejected", false, "", "cannot prove the password in RAKP 2: an impostor, or a wrong password; nobody can tell"},
 	{ForgedRAKP4, "forged-rakp4", ipmi, "ipmi-login", "ipmi.malformed", false, "", "signs RAKP 4 wrongly, and forgets the session"},
 	{ForgedAuthCode, "forged-authcode", ipmi, "power", "power.unreadable", false, "", "signs each answer within the session wrongly"},

@@ -76,8 +76,12 @@ func NewFleet(p Plan) (*Fleet, error) {
 		return nil, err
 	}
 	steps, err := p.Script.resolve(f.bmcs, p.Seed)
+	if err != nil {
+		return nil, err
+	}
 	f.script = steps
-	return f, err
+	f.apply(0)
+	return f, nil
 }
 
 func (f *Fleet) add(b *bmc) {

@@ -88,10 +88,16 @@ func (b *bmc) answerDatagram(raw []byte, now time.Time) []byte {
 	return b.answerPlus(p, faults, now)
 }
 
-// noise is an RMCP+ header with the asked payload's answer type and nothing sensible in it.
+// noise bears the tag and session ID by which a client knows its answer, and nothing sensible behind them: noise that does not
+// is any stranger's, and a careful client waits on.
 func noise(seed [32]byte, p packet) []byte {
+	if len(p.payload) < 8 {
+		return nil
+	}
 	junk := derive(seed, string(p.payload))
-	return plus(p.kind|1, 0, 0, append(junk[:], junk[:seed[0]%32]...))
+	out := []byte{p.payload[0], statusOK, junk[0], junk[1]}
+	out = append(out, p.payload[4:8]...)
+	return plus(p.kind|1, 0, 0, append(out, junk[:1+junk[2]%31]...))
 }
 
 // answerOld serves the requests that need no session.

@@ -48,7 +48,6 @@ func (f *Fleet) Run(ctx context.Context) error {
 	if f.tcp == nil {
 		return errors.New("run the simulated fleet: Listen was not called")
 	}
-	f.apply(0)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return f.serveWeb(ctx) })
 	group.Go(func() error { return f.serveRMCP(ctx) })

@@ -49,7 +49,7 @@ func TestSessionlessAnswers(t *testing.T) {
 	}{
 		{"an IPMI BMC has IPMI 2.0", ipmi, 0, askCapabilities, "0600ff0700000000000000000010811c63200038000180040200000000"},
 		{"a Redfish BMC is there, without IPMI 2.0", redfish, 0, askCapabilities, "0600ff0700000000000000000010811c63200038000100040000000000"},
-		{"a presence ping gets a pong", redfish, 0, askPresence, "0600ff06000011be40010010"},
+		{"a presence ping gets a pong", redfish, 0, askPresence, "0600ff06000011be40010010000011be0000000081000000"},
 		{"a session is opened with suite 3", ipmi, 0, askOpenSuite3, "0600ff07061100000000000000002400000004 00a4a3a2a0"},
 		{"a Redfish BMC opens no session", redfish, 0, askOpenSuite3, ""},
 		{"without a common suite it is refused", ipmi, setOf(NoSuite), askOpenSuite3, "0600ff070611000000000000000008000011"},
@@ -66,6 +66,9 @@ func TestSessionlessAnswers(t *testing.T) {
 			b := lone(t, c.speaks)
 			b.set.Store(uint64(c.faults))
 			got := hex.EncodeToString(b.answerDatagram(unhex(t, c.ask), time.Now()))
+			if c.ask == askPresence && len(got) != 2*28 && c.want != "" {
+				t.Errorf("a pong of %d bytes, want 28", len(got)/2)
+			}
 			if !sameStart(got, c.want) {
 				t.Errorf("answer %s, want %s...", got, c.want)
 			}

@@ -224,13 +224,13 @@ func (s Step) find(fleet []*bmc, taken map[*bmc]bool, seed uint64) []*bmc {
 	if s.Share == 0 {
 		return found
 	}
-	want := min(int(float64(s.Share)*float64(len(found))+0.5), len(free))
+	want := min(max(1, int(float64(s.Share)*float64(len(found))+0.5)), len(free)) // a share is never nobody
 	rank := func(b *bmc) string { sum := derive(b.seed, fmt.Sprint("share ", seed)); return string(sum[:]) }
 	slices.SortFunc(free, func(a, b *bmc) int { return cmp.Compare(rank(a), rank(b)) })
 	return free[:want]
 }
 
-// play applies the script until ctx ends. Run has applied its beginning.
+// play applies the script until ctx ends. Its beginning was applied when the fleet was made, so that Planted tells it at once.
 func (f *Fleet) play(ctx context.Context) {
 	start := time.Now()
 	for _, at := range moments(f.script) {

@@ -74,7 +74,6 @@ func TestSharesAreExactAndDisjoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.apply(0)
 	count := map[Fault]int{}
 	for id, faults := range f.Planted() {
 		if len(faults) != 1 {
@@ -85,6 +84,23 @@ func TestSharesAreExactAndDisjoint(t *testing.T) {
 	want := map[Fault]int{Dead: 200, WrongPassword: 100, CertExpired: 28, NoSlots: 60}
 	if fmt.Sprint(count) != fmt.Sprint(want) {
 		t.Errorf("planted %v, want %v", count, want)
+	}
+}
+
+func TestTheDemoPlantsFaultsOfEveryClass(t *testing.T) {
+	f, err := NewFleet(Demo())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons, planted := map[string]int{}, f.Planted()
+	for id, faults := range planted {
+		if len(faults) != 1 {
+			t.Errorf("%s has %v, want one", id, faults)
+		}
+		reasons[faults[0].Info().Reason]++
+	}
+	if reasons["net.timeout"] < 20 || len(reasons) < 20 || len(planted) > len(f.bmcs)/5 {
+		t.Errorf("%d of %d BMCs have %d kinds of faults: %v", len(planted), len(f.bmcs), len(reasons), reasons)
 	}
 }
 
@@ -104,7 +120,6 @@ func TestScriptsPlayInTime(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		start := time.Now()
-		f.apply(0)
 		go f.play(ctx)
 		for _, c := range []struct {
 			at   time.Duration
