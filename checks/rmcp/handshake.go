@@ -153,19 +153,28 @@ func (h *handshake) run(ctx context.Context) (*Session, error) {
 	return s, nil
 }
 
-// abandon tells the BMC, once and without waiting, to forget a session that it may have opened: after RAKP 3 by Close
-// Session, before by a RAKP 3 that holds a status and no authentication code (section 13.22). ipmi_sim frees the slot for
-// that, but not for an unsigned Close Session. A BMC that refused has nothing to forget.
+// abandon tells the BMC, once and without waiting, to forget a session that it may have opened. A BMC that refused has
+// nothing to forget.
 func (h *handshake) abandon(err error, s *Session) {
 	var status *StatusError
 	if errors.As(err, &status) {
 		return
 	}
-	datagram := plain20(payloadRAKP3, 0, 0, append([]byte{h.tag(), statusIntegrity, 0, 0}, id(h.managed)...))
-	if s != nil {
-		datagram = s.seal(closeRequest(h.managed).request())
+	_ = h.client.send(h.waiter.addr, h.farewell(err, s)) // a courtesy: the handshake's own error is what counts
+}
+
+// farewell is Close Session. Instead of it a RAKP 2 that did not verify is answered by a RAKP 3 that holds a status and no
+// authentication code (section 13.22): ipmi_sim frees the slot for that, but not for an unsigned Close Session. After
+// silence to RAKP 1 it would be wrong: pyghmi 1.5.34 falls over a RAKP 3 for which it had no RAKP 2.
+func (h *handshake) farewell(err error, s *Session) []byte {
+	request := closeRequest(h.managed).request()
+	switch {
+	case s != nil:
+		return s.seal(request)
+	case errors.Is(err, ErrPassword):
+		return plain20(payloadRAKP3, 0, 0, append([]byte{h.tag(), statusIntegrity, 0, 0}, id(h.managed)...))
 	}
-	_ = h.client.send(h.waiter.addr, datagram) // a courtesy: the handshake's own error is what counts
+	return plain20(payloadIPMI, h.managed, 0, request)
 }
 
 // openSession proposes the suite (section 13.17) and refuses any other answer (section 13.18): a BMC, or somebody in its

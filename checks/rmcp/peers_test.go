@@ -153,7 +153,7 @@ func TestRefusedLoginsAreNotRepeated(t *testing.T) {
 				t.Errorf("%v, want %v", err, tt.want)
 			}
 			n := relay.Counts()
-			if n[peers.OpenSession] != tt.opens || n[peers.RAKP1] != tt.rakps || n[peers.RAKP2] != tt.rakps || n[peers.RAKP4] != 0 {
+			if n[peers.OpenSession] != tt.opens || n[peers.RAKP1] != tt.rakps || n[peers.RAKP2] != tt.rakps || n[peers.RAKP3] > 1 {
 				t.Errorf("datagrams %v, want %d Open Session and %d RAKP 1", n, tt.opens, tt.rakps)
 			}
 		})
