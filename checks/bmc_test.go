@@ -52,7 +52,7 @@ func newBMCWith(t testing.TB, answers map[string]http.HandlerFunc, config func(*
 		config(b.TLS)
 	}
 	b.StartTLS()
-	t.Cleanup(b.Close)
+	t.Cleanup(func() { b.CloseClientConnections(); b.Close() })
 	return b
 }
 

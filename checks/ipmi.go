@@ -15,15 +15,19 @@ import (
 func runIPMILogin(ctx context.Context, v *Visit) (Finding, error) {
 	d := &ipmiDriver{visit: v}
 	if err := v.logIn(ctx, d); err != nil {
-		return Finding{}, unlessCancelled(ctx, err)
+		return Finding{}, loginFault(ctx, err)
 	}
 	return Finding{Facts: d.facts}, nil
 }
 
-// unlessCancelled keeps a cancelled round from being blamed on anybody.
-func unlessCancelled(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
+// loginFault takes the driver's own error out of bmclib's list of errors. A cancelled round is nobody's fault.
+func loginFault(ctx context.Context, err error) error {
+	var fault *Fault
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
+	case errors.As(err, &fault):
+		return fault
 	}
 	return err
 }

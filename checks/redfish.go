@@ -105,7 +105,7 @@ func (v *Visit) getRoot(ctx context.Context) (root *serviceRoot, status int, err
 	if resp.StatusCode != 200 {
 		return nil, resp.StatusCode, refusal(askRoot, conn.Last())
 	}
-	root, err = parseRoot(resp.Body)
+	root, err = parseRoot(guard.Bytes(resp))
 	return root, resp.StatusCode, err
 }
 

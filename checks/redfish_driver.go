@@ -98,12 +98,12 @@ func (d *redfishDriver) page(ctx context.Context, what asking, at link) (page co
 	if err != nil {
 		return page, err
 	}
-	err = d.read(ctx, what, path, func(body io.Reader) error { return decode(body, &page) })
+	err = d.read(ctx, what, path, func(body []byte) error { return decode(body, &page) })
 	return page, err
 }
 
 // read asks for a resource as whoever logged in.
-func (d *redfishDriver) read(ctx context.Context, what asking, path string, parse func(io.Reader) error) error {
+func (d *redfishDriver) read(ctx context.Context, what asking, path string, parse func([]byte) error) error {
 	client, err := d.client(ctx, d.session)
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (d *redfishDriver) read(ctx context.Context, what asking, path string, pars
 		return d.fault(ctx, what, "get", path, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if err := parse(resp.Body); err != nil {
+	if err := parse(guard.Bytes(resp)); err != nil {
 		return attempted("get "+d.conn.Endpoint()+path, err)
 	}
 	return nil
@@ -196,7 +196,7 @@ func (d *redfishDriver) PowerStateGet(ctx context.Context) (string, error) {
 func (d *redfishDriver) readSystems(ctx context.Context) ([]system, error) {
 	var found []system
 	for _, path := range d.systems {
-		err := d.read(ctx, askResource, path, func(body io.Reader) error {
+		err := d.read(ctx, askResource, path, func(body []byte) error {
 			s, err := parseSystem(body)
 			if s.ID == "" {
 				s.ID = text(printable(path[strings.LastIndexByte(strings.TrimSuffix(path, "/"), '/')+1:]))

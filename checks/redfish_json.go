@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
 
@@ -63,7 +62,7 @@ type serviceRoot struct {
 	}
 }
 
-func parseRoot(body io.Reader) (*serviceRoot, error) {
+func parseRoot(body []byte) (*serviceRoot, error) {
 	var root serviceRoot
 	if err := decode(body, &root); err != nil {
 		return nil, err
@@ -133,13 +132,13 @@ type system struct {
 	PowerState   text
 }
 
-func parseSystem(body io.Reader) (s system, err error) {
+func parseSystem(body []byte) (s system, err error) {
 	err = decode(body, &s)
 	return s, err
 }
 
-func decode(body io.Reader, into any) error {
-	if err := json.NewDecoder(body).Decode(into); err != nil {
+func decode(body []byte, into any) error {
+	if err := json.Unmarshal(body, into); err != nil {
 		return Blame(APIMalformed, fmt.Errorf("not the JSON that was asked for: %s", printable(err.Error())))
 	}
 	return nil

@@ -5,11 +5,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
 	"github.com/stmcginnis/gofish"
+
+	"lamplighter/checks/guard"
 )
 
 const (
@@ -103,10 +104,7 @@ func (d *redfishDriver) guessHeader(guessed bool) map[string]string {
 
 // accept reads the answer to a login that worked (Redfish DSP0266 section 13.3.4.1).
 func (d *redfishDriver) accept(resp *http.Response, collection string) (redfishSession, error) {
-	body, err := io.ReadAll(resp.Body) // guard has bounded it
-	if err != nil {
-		return redfishSession{}, err
-	}
+	body := guard.Bytes(resp)
 	s := redfishSession{
 		token: resp.Header.Get("X-Auth-Token"), path: sessionPath(resp.Header.Get("Location"), body, collection),
 		mustChange: parseProblem(body).mustChangePassword(),

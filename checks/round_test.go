@@ -40,7 +40,6 @@ func visitTo(t testing.TB, endpoint string, known Known) *Visit {
 	return v
 }
 
-
 // goRound runs tls, redfish-login and power until one fails, then closes the visit.
 func goRound(ctx context.Context, t testing.TB, v *Visit, timeout time.Duration) round {
 	t.Helper()
@@ -55,7 +54,7 @@ func goRound(ctx context.Context, t testing.TB, v *Visit, timeout time.Duration)
 			break
 		}
 	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*timeout)
 	defer cancel()
 	if err := v.Close(closing); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		t.Logf("close the visit: %v", err)

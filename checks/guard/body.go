@@ -1,11 +1,11 @@
 package guard
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,39 +17,75 @@ const (
 	// MaxDepth is the deepest nesting of JSON that is handed on.
 	MaxDepth = 64
 
+	firstRead     = 4 << 10
 	freeBody      = 64 << 10
 	maxRetryAfter = time.Hour
 )
 
-// big are places for bodies over freeBody, until they are closed: hundreds of hostile BMCs at once must not fill memory, and
-// no honest service root, session or system is that long.
-var big = make(chan struct{}, 16)
+// big are buffers for bodies over freeBody, each taken until its body is closed: hundreds of hostile BMCs at once must not
+// fill memory, and no honest service root, session or system is that long. A nil buffer has not been needed yet.
+var big = func() chan []byte {
+	buffers := make(chan []byte, 8)
+	for range cap(buffers) {
+		buffers <- nil
+	}
+	return buffers
+}()
 
-// readBody reads resp's body whole. release is never nil.
+// readBody reads resp's body whole. release is never nil; after it the body is another's.
 func readBody(ctx context.Context, resp *http.Response) (body []byte, release func(), err error) {
 	defer func() { _ = resp.Body.Close() }()
-	var buf bytes.Buffer
 	release = func() {}
-	n, err := buf.ReadFrom(io.LimitReader(resp.Body, freeBody))
-	if err == nil && n == freeBody {
+	body, err = fill(resp.Body, make([]byte, 0, firstRead), freeBody)
+	if err == nil && len(body) == freeBody {
+		var whole []byte
 		select {
-		case big <- struct{}{}:
-			release = func() { <-big }
+		case whole = <-big:
 		case <-ctx.Done():
 			return nil, release, ctx.Err()
 		}
-		_, err = buf.ReadFrom(io.LimitReader(resp.Body, MaxBody+1-freeBody))
+		if whole == nil {
+			whole = make([]byte, 0, MaxBody+1)
+		}
+		release = func() { big <- whole[:0] }
+		body, err = fill(resp.Body, append(whole, body...), MaxBody+1)
 	}
 	if err != nil {
 		return nil, release, fmt.Errorf("read the body: %w", notHTTP(err))
 	}
-	if buf.Len() > MaxBody {
+	if len(body) > MaxBody {
 		return nil, release, fmt.Errorf("%w: more than %d bytes", ErrTooBig, MaxBody)
 	}
-	if depth(buf.Bytes()) > MaxDepth {
+	if depth(body) > MaxDepth {
 		return nil, release, fmt.Errorf("%w: more than %d levels", ErrTooDeep, MaxDepth)
 	}
-	return buf.Bytes(), release, nil
+	return body, release, nil
+}
+
+// fill appends to buf what r has, until buf is most bytes long.
+func fill(r io.Reader, buf []byte, most int) ([]byte, error) {
+	for len(buf) < most {
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, min(len(buf), most-len(buf)))
+		}
+		n, err := r.Read(buf[len(buf):min(cap(buf), most)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			break
+		} else if err != nil {
+			return buf, err
+		}
+	}
+	return buf, nil
+}
+
+// Bytes is the body of a Conn's answer without a copy; it is valid until the body is closed.
+func Bytes(resp *http.Response) []byte {
+	held, ok := resp.Body.(*heldBody)
+	if !ok {
+		return nil
+	}
+	return held.body
 }
 
 // depth is how deep JSON is nested; of other texts it may be anything.

@@ -42,7 +42,7 @@ type Answer struct {
 	Status int
 	// RetryAfter is at most an hour; 0 when the BMC named none.
 	RetryAfter time.Duration
-	// Body is the beginning of the body, enough for any error message.
+	// Body is the beginning of an error's body, enough for any message in it.
 	Body []byte
 }
 
@@ -198,9 +198,9 @@ func (c *Conn) receive(ctx context.Context, resp *http.Response) (*http.Response
 	}
 	resp.Body = &heldBody{body: body, release: release}
 	resp.ContentLength = int64(len(body))
-	c.last = Answer{
-		Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now()),
-		Body: append([]byte(nil), body[:min(len(body), freeBody)]...),
+	c.last = Answer{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	if resp.StatusCode >= 400 {
+		c.last.Body = append([]byte(nil), body[:min(len(body), freeBody)]...)
 	}
 	return resp, nil
 }

@@ -2,7 +2,6 @@ package peers
 
 import (
 	"bufio"
-	"context"
 	_ "embed"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -34,8 +34,11 @@ const Monitor = "monitor"
 // Sim is one ipmi_sim process. It speaks cipher suite 3, refuses 17, and is single threaded.
 type Sim struct {
 	*process
-	BMCs    []*BMC
+	BMCs []*BMC
+
 	console string
+	telling sync.Mutex
+	told    *console
 }
 
 // maxSim is how many BMCs one ipmi_sim process was seen to serve: one per even IPMB address.
@@ -152,25 +155,37 @@ func (b *BMC) Disable(t testing.TB) { b.sim.tell(t, fmt.Sprintf("mc_disable %#x"
 // Enable heals a disabled BMC.
 func (b *BMC) Enable(t testing.TB) { b.sim.tell(t, fmt.Sprintf("mc_enable %#x", b.controller)) }
 
-// tell gives a command to ipmi_sim's console and waits until it has been carried out: until the prompt comes back.
+// tell gives a command to ipmi_sim's console and waits until it has been carried out: until the prompt comes back. There is
+// one connection, kept until the test ends, because ipmi_sim 2.0.33 now and then falls over the end of one.
 func (s *Sim) tell(t testing.TB, command string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), startWait)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.console)
-	if err != nil {
-		t.Fatalf("ipmi_sim's console: %v", err)
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	if s.told == nil {
+		conn, err := net.DialTimeout("tcp", s.console, startWait)
+		if err != nil {
+			t.Fatalf("ipmi_sim's console: %v", err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		s.told = &console{conn, bufio.NewReader(conn)}
+		s.told.prompt(t)
 	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(startWait))
-	answers := bufio.NewReader(conn)
-	if _, err := answers.ReadString('>'); err != nil {
-		t.Fatalf("ipmi_sim's console: prompt: %v", err)
-	}
-	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
+	if _, err := fmt.Fprintf(s.told, "%s\r\n", command); err != nil {
 		t.Fatalf("ipmi_sim's console: %s: %v", command, err)
 	}
-	if text, err := answers.ReadString('>'); err != nil {
-		t.Fatalf("ipmi_sim's console: %s: %v, said %q", command, err, text)
+	s.told.prompt(t)
+}
+
+// console is a connection to ipmi_sim's console.
+type console struct {
+	net.Conn
+	answers *bufio.Reader
+}
+
+func (c *console) prompt(t testing.TB) {
+	t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(startWait))
+	if text, err := c.answers.ReadString('>'); err != nil {
+		t.Fatalf("ipmi_sim's console: %v, said %q", err, text)
 	}
 }

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
-
-	"lamplighter/inventory"
 )
 
 // privilegeUser is the least that may read the chassis status; nameOnly has the BMC look the user up by name alone, whatever
@@ -20,76 +18,6 @@ const (
 	nameOnly      = 0x10
 	role          = nameOnly | privilegeUser
 )
-
-// The longest credentials that IPMI 2.0 can express (sections 22.28 and 22.30).
-const (
-	maxUsername = 16
-	maxPassword = 20
-)
-
-// Login is what Open logs in with.
-type Login struct {
-	Username string
-	Password inventory.Secret
-	// Suites are the cipher suites to try, in order; nil: Suites(0).
-	Suites []uint8
-}
-
-func (l Login) check() error {
-	switch n := len(l.Password.Reveal()); {
-	case len(l.Username) > maxUsername:
-		return fmt.Errorf("%w: the user name has %d bytes, at most %d are possible", ErrCredential, len(l.Username), maxUsername)
-	case n > maxPassword:
-		return fmt.Errorf("%w: the password has %d bytes, at most %d are possible", ErrCredential, n, maxPassword)
-	case n == 0:
-		return fmt.Errorf("%w: the password is empty", ErrCredential)
-	}
-	return nil
-}
-
-// Open logs in. The next suite is tried only when the BMC refused the one before, before any password was used; a refusal of
-// user or password is never tried again. When it fails, the BMC was told to forget whatever it had begun.
-func (c *Client) Open(ctx context.Context, addr netip.AddrPort, login Login) (*Session, error) {
-	err := login.check()
-	if err != nil {
-		return nil, err
-	}
-	if login.Suites == nil {
-		login.Suites = Suites(0)
-	}
-	refused := ErrSuite
-	for _, id := range login.Suites {
-		chosen, ok := suiteByID(id)
-		if !ok {
-			refused = fmt.Errorf("%w: we do not speak suite %d", ErrSuite, id)
-			continue
-		}
-		session, err := c.openTwice(ctx, addr, login, chosen)
-		if !errors.Is(err, ErrSuite) {
-			return session, wrap(err, "log in to %s as %q with cipher suite %d", addr, login.Username, id)
-		}
-		refused = fmt.Errorf("cipher suite %d: %w", id, err)
-	}
-	return nil, wrap(refused, "log in to %s as %q", addr, login.Username)
-}
-
-func wrap(err error, format string, args ...any) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf(format+": %w", append(args, err)...)
-}
-
-// openTwice begins anew, once, when the BMC lost the half-open session (Supermicro, ipmitool#154), or when a datagram that
-// we repeated crossed its late answer.
-func (c *Client) openTwice(ctx context.Context, addr netip.AddrPort, login Login, s suite) (*Session, error) {
-	session, err := c.open(ctx, addr, login, s)
-	var status *StatusError
-	if errors.Is(err, errCrossed) || errors.As(err, &status) && status.Meaning() == Transient {
-		return c.open(ctx, addr, login, s)
-	}
-	return session, err
-}
 
 // handshake is a login under way: Open Session, RAKP 1 to 4 (section 13.17 to 13.24).
 type handshake struct {
@@ -153,19 +81,28 @@ func (h *handshake) run(ctx context.Context) (*Session, error) {
 	return s, nil
 }
 
-// abandon tells the BMC, once and without waiting, to forget a session that it may have opened: after RAKP 3 by Close
-// Session, before by a RAKP 3 that holds a status and no authentication code (section 13.22). ipmi_sim frees the slot for
-// that, but not for an unsigned Close Session. A BMC that refused has nothing to forget.
+// abandon tells the BMC, once and without waiting, to forget a session that it may have opened. A BMC that refused has
+// nothing to forget.
 func (h *handshake) abandon(err error, s *Session) {
 	var status *StatusError
 	if errors.As(err, &status) {
 		return
 	}
-	datagram := plain20(payloadRAKP3, 0, 0, append([]byte{h.tag(), statusIntegrity, 0, 0}, id(h.managed)...))
-	if s != nil {
-		datagram = s.seal(closeRequest(h.managed).request())
+	_ = h.client.send(h.waiter.addr, h.farewell(err, s)) // a courtesy: the handshake's own error is what counts
+}
+
+// farewell is Close Session. Instead of it a RAKP 2 that did not verify is answered by a RAKP 3 that holds a status and no
+// authentication code (section 13.22): ipmi_sim frees the slot for that, but not for an unsigned Close Session. After
+// silence to RAKP 1 it would be wrong: pyghmi 1.5.34 falls over a RAKP 3 for which it had no RAKP 2.
+func (h *handshake) farewell(err error, s *Session) []byte {
+	request := closeRequest(h.managed).request()
+	switch {
+	case s != nil:
+		return s.seal(request)
+	case errors.Is(err, ErrPassword):
+		return plain20(payloadRAKP3, 0, 0, append([]byte{h.tag(), statusIntegrity, 0, 0}, id(h.managed)...))
 	}
-	_ = h.client.send(h.waiter.addr, datagram) // a courtesy: the handshake's own error is what counts
+	return plain20(payloadIPMI, h.managed, 0, request)
 }
 
 // openSession proposes the suite (section 13.17) and refuses any other answer (section 13.18): a BMC, or somebody in its

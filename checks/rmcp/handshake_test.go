@@ -88,6 +88,20 @@ func TestAnAbandonedLoginIsTakenBack(t *testing.T) {
 	}
 	eventually(t, "a Close Session", func() bool { return len(silent.got(payloadIPMI)) == 1 })
 
+	mute := startImpostor(t, &impostor{raw: func(_ *impostor, pt byte, _ int, d []byte) [][]byte {
+		if pt == payloadRAKP1 {
+			return nil
+		}
+		return [][]byte{d}
+	}})
+	if _, err := c.Open(soon(t), mute.addr, fakeLogin(17)); !errors.Is(err, ErrTimeout) {
+		t.Fatalf("%v, want %v", err, ErrTimeout)
+	}
+	eventually(t, "a Close Session", func() bool { return len(mute.got(payloadIPMI)) == 1 })
+	if len(mute.got(payloadRAKP3)) > 0 {
+		t.Error("a RAKP 3 followed no RAKP 2")
+	}
+
 	forged := startImpostor(t, &impostor{bend: at(payloadRAKP1, flip(-1))})
 	if _, err := c.Open(soon(t), forged.addr, fakeLogin(17)); !errors.Is(err, ErrPassword) {
 		t.Fatalf("%v, want %v", err, ErrPassword)

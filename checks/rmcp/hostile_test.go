@@ -77,56 +77,63 @@ func noSecretLeft(t *testing.T, b *impostor, err error) {
 	}
 }
 
+// chassisOff is what an impostor would have us believe.
+var chassisOff = response(netFnChassis|1, 1, cmdChassisStatus, 0, 0, 0, 0, 0)
+
+func sealed(b *impostor, encrypted []byte) []byte {
+	return signed(b.session, flagEncrypted|flagAuthenticated, encrypted)
+}
+
+// badPad is chassisOff with a pad of a wrong length: the initialisation vector's last bit is the plain block's, too.
+func badPad(b *impostor) []byte {
+	d := b.session.encrypt(chassisOff)
+	d[15] ^= 1
+	return d
+}
+
+// lies are what an impostor answers to Get Chassis Status.
+var lies = []struct {
+	name string
+	make func(b *impostor, good []byte) []byte
+	want error
+}{
+	{"wrong authentication code", func(_ *impostor, d []byte) []byte { d[len(d)-1] ^= 1; return d }, ErrForged},
+	{"zeroed authentication code", func(_ *impostor, d []byte) []byte { clear(d[len(d)-12:]); return d }, ErrForged},
+	{"changed ciphertext", func(_ *impostor, d []byte) []byte { d[40] ^= 1; return d }, ErrForged},
+	{"neither signed nor encrypted", func(b *impostor, _ []byte) []byte { return plain20(payloadIPMI, b.console, 1, chassisOff) }, ErrForged},
+	{"signed, but not encrypted", func(b *impostor, _ []byte) []byte { return signed(b.session, flagAuthenticated, chassisOff) }, ErrForged},
+	{"encrypted, but not signed", func(b *impostor, _ []byte) []byte {
+		return plain20(payloadIPMI|flagEncrypted, b.console, 1, b.session.encrypt(chassisOff))
+	}, ErrForged},
+	{"less encrypted than one block", func(b *impostor, _ []byte) []byte { return sealed(b, make([]byte, 15)) }, ErrMalformed},
+	{"nothing encrypted", func(b *impostor, _ []byte) []byte { return sealed(b, nil) }, ErrMalformed},
+	{"an initialisation vector alone", func(b *impostor, _ []byte) []byte { return sealed(b, make([]byte, 16)) }, ErrMalformed},
+	{"half a block", func(b *impostor, _ []byte) []byte { return sealed(b, make([]byte, 40)) }, ErrMalformed},
+	{"a wrong pad", func(b *impostor, _ []byte) []byte { return sealed(b, badPad(b)) }, ErrMalformed},
+	{"an empty message", func(b *impostor, _ []byte) []byte { return b.session.seal(nil) }, ErrMalformed},
+	{"another session's ID", func(_ *impostor, d []byte) []byte { d[6] ^= 1; return d }, ErrTimeout},
+	{"an answer to another command", func(b *impostor, _ []byte) []byte {
+		return b.session.seal(response(netFnApp|1, 1, cmdDeviceID, 0, 1))
+	}, ErrTimeout},
+	{"an answer to another request", func(b *impostor, _ []byte) []byte {
+		return b.session.seal(response(netFnChassis|1, 9, cmdChassisStatus, 0, 1, 0, 0, 0))
+	}, ErrTimeout},
+	{"a request instead of a response", func(b *impostor, _ []byte) []byte {
+		return b.session.seal(response(netFnChassis, 1, cmdChassisStatus, 0, 1, 0, 0, 0))
+	}, ErrMalformed},
+	{"a wrong checksum", func(b *impostor, _ []byte) []byte { return b.session.seal(flip(-1)(slices.Clone(chassisOff))) }, ErrMalformed},
+	{"a status of two bytes", func(b *impostor, _ []byte) []byte {
+		return b.session.seal(response(netFnChassis|1, 1, cmdChassisStatus, 0, 1, 0))
+	}, ErrMalformed},
+	{"garbage", func(*impostor, []byte) []byte { return []byte("HTTP/1.1 400 Bad Request") }, ErrMalformed},
+}
+
 func TestAnImpostorIsNotBelievedWithinASession(t *testing.T) {
 	t.Parallel()
-	message := response(netFnChassis|1, 1, cmdChassisStatus, 0, 0, 0, 0, 0)
-	sealed := func(b *impostor, encrypted []byte) []byte {
-		return signed(b.session, flagEncrypted|flagAuthenticated, encrypted)
-	}
-	badPad := func(b *impostor) []byte {
-		d := b.session.encrypt(message)
-		d[15] ^= 1 // flips the low bit of the last byte of the first block, the pad length of a message of one block
-		return d
-	}
-	tests := []struct {
-		name string
-		make func(b *impostor, good []byte) []byte
-		want error
-	}{
-		{"wrong authentication code", func(_ *impostor, d []byte) []byte { d[len(d)-1] ^= 1; return d }, ErrForged},
-		{"zeroed authentication code", func(_ *impostor, d []byte) []byte { clear(d[len(d)-12:]); return d }, ErrForged},
-		{"changed ciphertext", func(_ *impostor, d []byte) []byte { d[40] ^= 1; return d }, ErrForged},
-		{"neither signed nor encrypted", func(b *impostor, _ []byte) []byte { return plain20(payloadIPMI, b.console, 1, message) }, ErrForged},
-		{"signed, but not encrypted", func(b *impostor, _ []byte) []byte { return signed(b.session, flagAuthenticated, message) }, ErrForged},
-		{"encrypted, but not signed", func(b *impostor, _ []byte) []byte {
-			return plain20(payloadIPMI|flagEncrypted, b.console, 1, b.session.encrypt(message))
-		}, ErrForged},
-		{"less encrypted than one block", func(b *impostor, _ []byte) []byte { return sealed(b, make([]byte, 15)) }, ErrMalformed},
-		{"nothing encrypted", func(b *impostor, _ []byte) []byte { return sealed(b, nil) }, ErrMalformed},
-		{"an initialisation vector alone", func(b *impostor, _ []byte) []byte { return sealed(b, make([]byte, 16)) }, ErrMalformed},
-		{"half a block", func(b *impostor, _ []byte) []byte { return sealed(b, make([]byte, 40)) }, ErrMalformed},
-		{"a wrong pad", func(b *impostor, _ []byte) []byte { return sealed(b, badPad(b)) }, ErrMalformed},
-		{"an empty message", func(b *impostor, _ []byte) []byte { return b.session.seal(nil) }, ErrMalformed},
-		{"another session's ID", func(_ *impostor, d []byte) []byte { d[6] ^= 1; return d }, ErrTimeout},
-		{"an answer to another command", func(b *impostor, _ []byte) []byte {
-			return b.session.seal(response(netFnApp|1, 1, cmdDeviceID, 0, 1))
-		}, ErrTimeout},
-		{"an answer to another request", func(b *impostor, _ []byte) []byte {
-			return b.session.seal(response(netFnChassis|1, 9, cmdChassisStatus, 0, 1, 0, 0, 0))
-		}, ErrTimeout},
-		{"a request instead of a response", func(b *impostor, _ []byte) []byte {
-			return b.session.seal(response(netFnChassis, 1, cmdChassisStatus, 0, 1, 0, 0, 0))
-		}, ErrMalformed},
-		{"a wrong checksum", func(b *impostor, _ []byte) []byte { return b.session.seal(flip(-1)(slices.Clone(message))) }, ErrMalformed},
-		{"a status of two bytes", func(b *impostor, _ []byte) []byte {
-			return b.session.seal(response(netFnChassis|1, 1, cmdChassisStatus, 0, 1, 0))
-		}, ErrMalformed},
-		{"garbage", func(*impostor, []byte) []byte { return []byte("HTTP/1.1 400 Bad Request") }, ErrMalformed},
-	}
 	c := running(t)
 	var together sync.WaitGroup // they mostly wait
 	defer together.Wait()
-	for _, tt := range tests {
+	for _, tt := range lies {
 		for _, suite := range []uint8{17, 3} {
 			b := startImpostor(t, &impostor{raw: func(b *impostor, pt byte, _ int, d []byte) [][]byte {
 				if pt == payloadIPMI {
