@@ -24,6 +24,8 @@ type Visits struct {
 	Open   func(inventory.BMC, checks.Known) *checks.Visit
 	Memory *memory.Memory
 
+	closed func(*checks.Visit) // for tests: told after a visit was closed; may be nil
+
 	mu     sync.Mutex // guards the following
 	doors  map[inventory.ID]*door
 	over   map[inventory.ID]checks.Round // the last round of each BMC that has its verdict
@@ -148,7 +150,7 @@ func (v *Visits) forget(ctx context.Context, round checks.Round) {
 	v.admit(round.BMC)
 	v.mu.Unlock()
 	if mine {
-		s.close(ctx)
+		v.close(ctx, s)
 		v.end(s)
 	}
 }
@@ -210,12 +212,15 @@ func (d *door) next() int {
 }
 
 // close logs out, on a context of its own: also when the round was cancelled. The results stay.
-func (s *stay) close(ctx context.Context) {
+func (v *Visits) close(ctx context.Context, s *stay) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTime)
 	defer cancel()
 	defer func() { _ = recover() }() // a visit is also closed after a panic, in whatever state that left it
 	if s.visit != nil {
 		_ = s.visit.Close(ctx) // a session that could not be closed is left to time out
+		if v.closed != nil {
+			v.closed(s.visit)
+		}
 	}
 }
 
@@ -248,7 +253,7 @@ func (v *Visits) closeIdle(ctx context.Context, which func(*stay) bool) {
 	var group sync.WaitGroup
 	for _, s := range idle {
 		group.Go(func() {
-			s.close(ctx)
+			v.close(ctx, s)
 			v.mu.Lock()
 			defer v.mu.Unlock()
 			v.remove(s)
