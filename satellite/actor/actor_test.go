@@ -90,7 +90,7 @@ func (s *site) run(t *testing.T, limit int) (stop func()) {
 	var actors, behind errgroup.Group
 	behind.Go(func() error { return s.Visits.Run(visits) })
 	for _, check := range s.Chain {
-		actors.Go(func() error { return actor.New(s.Shared, check, limit, 1000).Run(ctx) })
+		actors.Go(func() error { return actor.New(s.Shared, check, limit, 200).Run(ctx) })
 	}
 	dead := &actor.Dead{Shared: s.Shared, Keep: func(m bus.Message) error {
 		s.mu.Lock()
@@ -129,6 +129,18 @@ func (s *site) send(t *testing.T, task checks.Task) {
 	if err := actor.Send(t.Context(), s.Bus, s.Prefix, task, first); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// pass lets time pass in the bubble, and everybody do what there is to do by then.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (s *site) isOpen(id inventory.ID) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open[id]
 }
 
 func (s *site) one(t *testing.T) results.Verdict {
@@ -194,7 +206,7 @@ func TestARound(t *testing.T) {
 					test.task(&task)
 				}
 				s.send(t, task)
-				time.Sleep(time.Hour)
+				pass(time.Hour)
 				v := s.one(t)
 				stop()
 				if v.Health != test.health || v.Failed != test.failed || v.Reason != test.reason || len(v.Trail) != test.trail {
@@ -232,7 +244,7 @@ func TestGarbageIsKeptAndJudgedWhereItsRoundCanBeRead(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		stop()
 		if len(s.dead) != 4 || len(s.verdicts) != 3 {
 			t.Fatalf("%d kept and %d verdicts, want 4 and 3", len(s.dead), len(s.verdicts))
@@ -309,7 +321,7 @@ func TestEachTaskEndsExactlyOnce(t *testing.T) {
 					}
 				}
 			}
-			time.Sleep(2 * time.Hour)
+			pass(2 * time.Hour)
 			stop()
 			for _, v := range s.verdicts {
 				want[v.Round.String()]--
@@ -338,13 +350,13 @@ func TestAShutdownHandsBackAndLogsOut(t *testing.T) {
 		s := newSite(t, checks.Chain{{Name: checks.Ping, Run: good}, {Name: checks.TLS, Run: hang}}, "a")
 		stop := s.run(t, 4)
 		s.send(t, s.task("a", 0, checks.Routine))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		stop()
 		if len(s.verdicts) != 0 || s.visits != 1 {
 			t.Fatalf("after the stop: %d verdicts, %d visits; want 0 and 1", len(s.verdicts), s.visits)
 		}
 		stop = s.run(t, 4) // the task was kept; its visit is gone, so the round begins again
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		stop()
 		if v := s.one(t); v.Health != checks.Available || s.visits != 2 {
 			t.Errorf("got %v %s with %d visits, want available with 2", v.Health, v.Reason, s.visits)
@@ -363,12 +375,12 @@ func TestAVisitWhoseTaskNeverCameIsClosed(t *testing.T) {
 		task := s.task("a", 0, checks.Routine)
 		task.Expires = time.Now().Add(time.Minute)
 		s.send(t, task)
-		time.Sleep(50 * time.Second)
-		if s.open["a"] != 1 {
+		pass(50 * time.Second)
+		if s.isOpen("a") != 1 {
 			t.Error("the visit was closed before its deadline")
 		}
-		time.Sleep(20 * time.Second)
-		if s.open["a"] != 0 {
+		pass(20 * time.Second)
+		if s.isOpen("a") != 0 {
 			t.Error("the visit was not closed after its deadline")
 		}
 		cancel()
@@ -410,7 +422,7 @@ func TestProofOfSight(t *testing.T) {
 				s.Sight = sight
 				stop := s.run(t, 4)
 				s.send(t, s.task("a", 0, checks.Routine))
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				v := s.one(t)
 				stop()
 				if v.Reason != test.want || v.Health != test.health || !strings.Contains(v.Trail[0].Error, test.text) || sight.answered != test.answered {
@@ -432,7 +444,7 @@ func TestWhatACheckLearnedIsKnownToTheNextRound(t *testing.T) {
 		stop := s.run(t, 4)
 		for n := range 2 {
 			s.send(t, s.task("a", n, checks.Routine))
-			time.Sleep(time.Second)
+			pass(time.Second)
 		}
 		stop()
 		if len(known) != 2 || known[0].Pin != "" || known[1].Pin != "ab" {

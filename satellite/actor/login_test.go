@@ -53,13 +53,13 @@ func TestTenThousandTasksMakeTwoRefusedLogins(t *testing.T) {
 				})
 			}
 			group.Wait()
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 		}
 		flood(5_000)
 		if n := bmc.logins.Load(); n != 1 {
 			t.Errorf("%d logins within the pause, want 1", n)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		flood(5_000)
 		if n := bmc.logins.Load(); n != 2 {
 			t.Errorf("%d logins in all, want 2", n)
@@ -84,14 +84,14 @@ func TestAFencedRoundNamesItsFence(t *testing.T) {
 		var facts []checks.Facts
 		for _, wait := range []time.Duration{time.Minute, time.Hour, time.Minute} {
 			s.send(t, s.task("a", 0, checks.Routine))
-			time.Sleep(wait)
+			pass(wait)
 			s.mu.Lock()
 			trail := s.verdicts[len(s.verdicts)-1].Trail
 			facts = append(facts, trail[len(trail)-1].Facts)
 			s.mu.Unlock()
 		}
 		s.send(t, s.task("a", 0, checks.Routine))
-		time.Sleep(time.Second)
+		pass(time.Second)
 		stop()
 		final := s.verdicts[3].Trail[1]
 		if final.Outcome != checks.Failed || final.Reason != checks.AuthFenced || final.Facts["fence_until"] != "final" ||
@@ -138,7 +138,7 @@ func TestWhoseFaultALoginThatWasNotTriedIs(t *testing.T) {
 				test.change(s)
 				stop := s.run(t, 4)
 				s.send(t, s.task("a", 0, test.why))
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				v := s.one(t)
 				stop()
 				last := v.Trail[len(v.Trail)-1]
@@ -166,7 +166,7 @@ func TestATypedUserNameSetsNoFence(t *testing.T) {
 		s.Logins.Typed = true
 		stop := s.run(t, 4)
 		s.send(t, s.task("a", 0, checks.Person))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		stop()
 		if f, fenced := s.Memory.Fence("a"); fenced {
 			t.Errorf("fence %+v", f)
@@ -183,7 +183,7 @@ func TestALoginThatPanicsIsTriedOnce(t *testing.T) {
 		}), "a")
 		stop := s.run(t, 4)
 		s.send(t, s.task("a", 0, checks.Routine))
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		v := s.one(t)
 		stop()
 		if logins != 1 || v.Reason != checks.SelfLoginUnsure {
@@ -199,7 +199,7 @@ func TestSilenceAndFullBMCsAreNoRefusals(t *testing.T) {
 			stop := s.run(t, 4)
 			for n := range 3 {
 				s.send(t, s.task("a", n, checks.Routine))
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 			}
 			stop()
 			for _, v := range s.verdicts {
@@ -225,7 +225,7 @@ func TestAVerdictThatWasNotKeptCostsNoSecondLogin(t *testing.T) {
 		})
 		stop := s.run(t, 4)
 		s.send(t, s.task("a", 0, checks.Person))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		v := s.one(t)
 		stop()
 		if v.Reason != checks.AuthRejected || bmc.logins.Load() != 1 {
