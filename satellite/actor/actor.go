@@ -152,7 +152,7 @@ func (a *Actor) send(ctx context.Context, task checks.Task, bmc inventory.BMC, s
 	if next, more := Next(a.Chain, bmc, &task); more {
 		return Send(ctx, a.Bus, a.Prefix, task, next)
 	}
-	stay.close(ctx) // before the verdict: when the last verdict is out, no session is open
+	a.Visits.close(ctx, stay) // before the verdict: when the last verdict is out, no session is open
 	v := results.Judge(task, bmc, a.Chain, a.Satellite, time.Now())
 	if err := a.Sink.Emit(ctx, v); err != nil {
 		return fmt.Errorf("emit verdict of %s: %w", task.Round, err)

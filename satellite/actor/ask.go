@@ -135,7 +135,7 @@ func (a *Actor) run(ctx context.Context, visit *checks.Visit) (f checks.Finding,
 
 // recovered closes the visit, whose connections nobody knows the state of, and hands the task back, or gives it up.
 func (a *Actor) recovered(ctx context.Context, stay *stay, panicked error) error {
-	stay.close(ctx)
+	a.Visits.close(ctx, stay)
 	if a.Visits.panicked(stay) < poisonous {
 		return panicked
 	}

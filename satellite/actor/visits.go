@@ -16,6 +16,9 @@ import (
 // logoutTime is how long a visit may take to log out.
 const logoutTime = 5 * time.Second
 
+// remembered is how many rounds of a BMC are remembered as over, for copies of their tasks that come late.
+const remembered = 8
+
 // Visits are the satellite's live connections, one visit per BMC at most: whoever comes for another round of the same BMC
 // waits until the running one has its verdict, and a copy of a running task finds what its twin did. How many rounds run at
 // once is bounded where they start, by the scheduler.
@@ -24,9 +27,11 @@ type Visits struct {
 	Open   func(inventory.BMC, checks.Known) *checks.Visit
 	Memory *memory.Memory
 
+	closed func(*checks.Visit) // for tests: told after a visit was closed; may be nil
+
 	mu     sync.Mutex // guards the following
 	doors  map[inventory.ID]*door
-	over   map[inventory.ID]checks.Round // the last round of each BMC that has its verdict
+	over   map[inventory.ID][]checks.Round // the last rounds of each BMC that have their verdict
 	panics map[inventory.ID]panics
 }
 
@@ -65,10 +70,9 @@ func (s *stay) fresh() bool { return len(s.results) == 0 }
 // enter waits until the BMC is free for this round. On return without error leave must follow.
 func (v *Visits) enter(ctx context.Context, task checks.Task, bmc inventory.BMC) (*stay, error) {
 	w := &waiter{task: task, ready: make(chan struct{})}
-	v.mu.Lock()
-	v.door(bmc.ID).queue = append(v.door(bmc.ID).queue, w)
-	v.admit(bmc.ID)
-	v.mu.Unlock()
+	if !v.queue(bmc.ID, w) {
+		return nil, errOver
+	}
 	expired := time.NewTimer(time.Until(task.Expires))
 	defer expired.Stop()
 	select {
@@ -86,6 +90,19 @@ func (v *Visits) enter(ctx context.Context, task checks.Task, bmc inventory.BMC)
 		w.stay.visit = v.Open(bmc, v.Memory.Known(bmc.ID))
 	}
 	return w.stay, nil
+}
+
+// queue lines w up, unless its round is over.
+func (v *Visits) queue(bmc inventory.ID, w *waiter) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if slices.Contains(v.over[bmc], w.task.Round) {
+		return false
+	}
+	d := v.door(bmc)
+	d.queue = append(d.queue, w)
+	v.admit(bmc)
+	return true
 }
 
 // giveUp takes a waiter out of the queue that was not let in.
@@ -116,7 +133,15 @@ func (v *Visits) leave(s *stay) {
 func (v *Visits) end(s *stay) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.over[s.round.BMC] = s.round
+	over := append(v.over[s.round.BMC], s.round)
+	v.over[s.round.BMC] = over[max(0, len(over)-remembered):]
+	d := v.door(s.round.BMC)
+	d.queue = slices.DeleteFunc(d.queue, func(w *waiter) bool {
+		if w.task.Round == s.round {
+			close(w.ready)
+		}
+		return w.task.Round == s.round
+	})
 	delete(v.panics, s.round.BMC)
 	v.remove(s)
 }
@@ -148,7 +173,7 @@ func (v *Visits) forget(ctx context.Context, round checks.Round) {
 	v.admit(round.BMC)
 	v.mu.Unlock()
 	if mine {
-		s.close(ctx)
+		v.close(ctx, s)
 		v.end(s)
 	}
 }
@@ -164,7 +189,7 @@ func (v *Visits) remove(s *stay) {
 // door finds or makes a door; it also makes the zero Visits ready. v.mu is held.
 func (v *Visits) door(bmc inventory.ID) *door {
 	if v.doors == nil {
-		v.doors, v.over = map[inventory.ID]*door{}, map[inventory.ID]checks.Round{}
+		v.doors, v.over = map[inventory.ID]*door{}, map[inventory.ID][]checks.Round{}
 	}
 	if v.doors[bmc] == nil {
 		v.doors[bmc] = &door{}
@@ -175,13 +200,6 @@ func (v *Visits) door(bmc inventory.ID) *door {
 // admit lets in whoever may enter. v.mu is held.
 func (v *Visits) admit(bmc inventory.ID) {
 	d := v.door(bmc)
-	d.queue = slices.DeleteFunc(d.queue, func(w *waiter) bool {
-		over := v.over[bmc] == w.task.Round
-		if over {
-			close(w.ready)
-		}
-		return over
-	})
 	if i := d.next(); i >= 0 {
 		w := d.queue[i]
 		d.queue = slices.Delete(d.queue, i, i+1)
@@ -199,9 +217,12 @@ func (v *Visits) admit(bmc inventory.ID) {
 // next is who in the queue may enter: the running round's own tasks, or when none runs the most urgent; -1: nobody.
 func (d *door) next() int {
 	best := -1
+	if d.stay != nil && d.stay.busy {
+		return best
+	}
 	for i, w := range d.queue {
 		switch {
-		case d.stay != nil && (d.stay.busy || d.stay.round != w.task.Round):
+		case d.stay != nil && d.stay.round != w.task.Round:
 		case best < 0 || w.task.Round.Why.Lane() < d.queue[best].task.Round.Why.Lane():
 			best = i
 		}
@@ -210,12 +231,15 @@ func (d *door) next() int {
 }
 
 // close logs out, on a context of its own: also when the round was cancelled. The results stay.
-func (s *stay) close(ctx context.Context) {
+func (v *Visits) close(ctx context.Context, s *stay) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTime)
 	defer cancel()
 	defer func() { _ = recover() }() // a visit is also closed after a panic, in whatever state that left it
 	if s.visit != nil {
 		_ = s.visit.Close(ctx) // a session that could not be closed is left to time out
+		if v.closed != nil {
+			v.closed(s.visit)
+		}
 	}
 }
 
@@ -248,7 +272,7 @@ func (v *Visits) closeIdle(ctx context.Context, which func(*stay) bool) {
 	var group sync.WaitGroup
 	for _, s := range idle {
 		group.Go(func() {
-			s.close(ctx)
+			v.close(ctx, s)
 			v.mu.Lock()
 			defer v.mu.Unlock()
 			v.remove(s)

@@ -222,7 +222,7 @@ func (s *Scheduler) start(ctx context.Context, t *turn, e entry, slot *slots.Slo
 		Rev:     t.bmc.Rev(),
 		Expires: now.Add(s.budget()).UTC(),
 	}
-	if e.why == checks.Routine && t.steady && t.rev == task.Rev {
+	if s.Interval > 0 && e.why == checks.Routine && t.steady && t.rev == task.Rev {
 		task.Carried = Carry(s.Chain, t.last, now)
 	}
 	t.rev, t.current = task.Rev, &current{task.Round, slot}

@@ -1,0 +1,321 @@
+package schedule_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"lamplighter/checks"
+	"lamplighter/inventory"
+	"lamplighter/results"
+	"lamplighter/satellite/schedule"
+	"lamplighter/satellite/slots"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestDueSpreadsOverTheIntervalAndStays(t *testing.T) {
+	const interval, n = 5 * time.Minute, 10_000
+	from := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	var seconds [300]int
+	for i := range n {
+		id := inventory.ID(fmt.Sprintf("ams1-r%02d-u%02d", i/40, i%40))
+		due := schedule.Due(id, interval, from)
+		if due.Before(from) || !due.Before(from.Add(interval)) {
+			t.Fatalf("%s is due at %s", id, due)
+		}
+		if next := schedule.Due(id, interval, due.Add(1)); next != due.Add(interval) || schedule.Due(id, interval, due) != due {
+			t.Fatalf("%s: after %s comes %s", id, due, next)
+		}
+		seconds[due.Sub(from)/time.Second]++
+	}
+	if peak, mean := slices.Max(seconds[:]), n/300; peak > 2*mean {
+		t.Errorf("%d in the peak second, the mean is %d", peak, mean)
+	}
+}
+
+func TestCarry(t *testing.T) {
+	chain := checks.Chain{{Name: checks.Ping}, {Name: checks.TLS}, {Name: checks.RedfishLogin, Every: time.Hour, Logs: true}, {Name: checks.Power, Every: time.Hour}}
+	now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	result := func(name checks.Name, age time.Duration) checks.Result {
+		return checks.Result{Check: name, Outcome: checks.OK, At: now.Add(-age), AgeS: 7}
+	}
+	verdict := func(health checks.Health, failed checks.Name, login, power time.Duration) results.Verdict {
+		return results.Verdict{BMC: "a", Health: health, Failed: failed, Trail: []checks.Result{
+			result(checks.Ping, time.Minute), result(checks.TLS, time.Minute), result(checks.RedfishLogin, login), result(checks.Power, power)}}
+	}
+	for name, test := range map[string]struct {
+		last results.Verdict
+		want []checks.Name
+	}{
+		"never asked":                            {results.Verdict{}, nil},
+		"asked a while ago":                      {verdict(checks.Available, "", 40*time.Minute, 40*time.Minute), []checks.Name{checks.RedfishLogin, checks.Power}},
+		"degraded by a note":                     {verdict(checks.Degraded, "", 40*time.Minute, 40*time.Minute), []checks.Name{checks.RedfishLogin, checks.Power}},
+		"degraded by a failure":                  {verdict(checks.Degraded, checks.Power, 40*time.Minute, 40*time.Minute), nil},
+		"asked an hour ago":                      {verdict(checks.Available, "", time.Hour, time.Hour), nil},
+		"only power is due, so is the login":     {verdict(checks.Available, "", 40*time.Minute, time.Hour), nil},
+		"only the login is due, power goes with": {verdict(checks.Available, "", time.Hour, 40*time.Minute), nil},
+		"it was down":                            {verdict(checks.Unavailable, checks.Ping, 40*time.Minute, 40*time.Minute), nil},
+		"nobody knows":                           {verdict(checks.Unknown, checks.Ping, 40*time.Minute, 40*time.Minute), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []checks.Name
+			for _, r := range schedule.Carry(chain, test.last, now) {
+				got = append(got, r.Check)
+				if r.AgeS != 0 {
+					t.Errorf("%s is carried with age %d: the verdict says how old it is", r.Check, r.AgeS)
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("carried %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestLoginsDriftApart(t *testing.T) {
+	chain := checks.Chain{{Name: checks.RedfishLogin, Every: time.Hour, Logs: true}}
+	carried := 0
+	for i := range 1000 {
+		now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+		last := results.Verdict{BMC: inventory.ID(fmt.Sprint(i)), Health: checks.Available,
+			Trail: []checks.Result{{Check: checks.RedfishLogin, Outcome: checks.OK, At: now.Add(-52*time.Minute - 30*time.Second)}}}
+		carried += len(schedule.Carry(chain, last, now))
+	}
+	if carried < 400 || carried > 600 {
+		t.Errorf("%d of 1000 logins of 52.5 min ago are carried, want about half", carried)
+	}
+}
+
+// office starts rounds and plays their actors.
+type office struct {
+	*schedule.Scheduler
+
+	mu  sync.Mutex // guards the following
+	all []checks.Task
+	at  []time.Time
+}
+
+func (o *office) started() []checks.Task {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.all)
+}
+
+func newOffice(interval time.Duration, visits int) *office {
+	o := &office{}
+	o.Scheduler = schedule.New(schedule.Config{
+		Chain:    checks.Chain{{Name: checks.Ping}, {Name: checks.RedfishLogin, Every: time.Hour, Logs: true}},
+		Interval: interval, Drain: 20 * time.Second, Visits: slots.ForRoutine(visits),
+		Start: func(_ context.Context, _ inventory.BMC, task checks.Task) error {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			o.all, o.at = append(o.all, task), append(o.at, time.Now())
+			return nil
+		},
+	})
+	return o
+}
+
+func (o *office) end(task checks.Task, health checks.Health, reason checks.Reason) {
+	v := results.Verdict{BMC: task.Round.BMC, Round: task.Round, At: time.Now(), Health: health, Reason: reason}
+	if reason != "" {
+		v.Failed = checks.Ping
+	} else {
+		v.Trail = []checks.Result{{Check: checks.Ping, Outcome: checks.OK, At: time.Now()}, {Check: checks.RedfishLogin, Outcome: checks.OK, At: time.Now()}}
+		for i, r := range v.Trail {
+			for _, c := range task.Carried {
+				if c.Check == r.Check {
+					v.Trail[i] = c
+				}
+			}
+		}
+	}
+	o.Ended(v)
+}
+
+// pass lets time pass in the bubble, and everybody do what there is to do by then.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func (o *office) begin(t *testing.T) (stop func() error) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- o.Run(ctx) }()
+	return func() error { cancel(); return <-ended }
+}
+
+func TestEachBMCHasARoundPerIntervalAndALoginPerHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(5*time.Minute, 10)
+		o.Set([]inventory.BMC{{ID: "a"}, {ID: "b"}, {ID: "c"}})
+		stop := o.begin(t)
+		logins, ended := map[inventory.ID]int{}, 0
+		for range 4 * 60 {
+			pass(time.Minute)
+			for ; ended < len(o.started()); ended++ {
+				task := o.started()[ended]
+				if len(task.Carried) == 0 {
+					logins[task.Round.BMC]++
+				}
+				o.end(task, checks.Available, "")
+			}
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+		if len(o.started()) != 3*48 || o.Skipped() != 0 {
+			t.Errorf("%d rounds in 4 h, %d skipped; want 144 and 0", len(o.started()), o.Skipped())
+		}
+		for id, n := range logins {
+			if n < 4 || n > 6 {
+				t.Errorf("%s: %d logins in 4 h", id, n)
+			}
+		}
+		for i, task := range o.started() {
+			if late := o.at[i].Sub(task.Round.Due); late < 0 || late > time.Millisecond {
+				t.Errorf("%s started %v late", task.Round, late)
+			}
+		}
+	})
+}
+
+func TestAFailureIsLookedAtAgainSoonAndInFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(30*time.Minute, 10)
+		o.Set([]inventory.BMC{{ID: "a"}})
+		stop := o.begin(t)
+		pass(31 * time.Minute)
+		o.end(o.started()[0], checks.Unavailable, checks.NetTimeout)
+		pass(31 * time.Second)
+		o.end(o.started()[1], checks.Unavailable, checks.NetTimeout)
+		pass(31 * time.Second)
+		o.end(o.started()[2], checks.Unavailable, checks.NetTimeout)
+		pass(time.Minute)
+		_ = stop()
+		var whys []checks.Why
+		for _, task := range o.started() {
+			whys = append(whys, task.Round.Why)
+		}
+		if len(whys) < 3 || whys[1] != checks.Confirm || whys[2] != checks.Confirm || slices.Contains(whys[3:], checks.Confirm) {
+			t.Errorf("rounds %v, want routine, confirm, confirm", whys)
+		}
+	})
+}
+
+func TestWhatDoesNotStartInTimeIsSkippedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(time.Minute, 1)
+		o.Set([]inventory.BMC{{ID: "a"}, {ID: "b"}})
+		stop := o.begin(t)
+		pass(5*time.Minute + time.Second) // the first round never ends in this time
+		first := o.started()[0]
+		if len(o.started()) != 1 || o.Skipped() != 8 {
+			t.Errorf("%d rounds, %d skipped; want 1 and 8: 4 each", len(o.started()), o.Skipped())
+		}
+		o.end(first, checks.Available, "")
+		synctest.Wait()
+		if len(o.started()) != 2 || o.started()[1].Round.BMC == first.Round.BMC || time.Since(o.started()[1].Round.Due) > time.Minute {
+			t.Errorf("then started %+v, want the other BMC's newest round", o.started()[1:])
+		}
+		o.end(o.started()[1], checks.Available, "")
+		_ = stop()
+	})
+}
+
+func TestAPersonIsServedAtOnceAndJoinsWhatRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(time.Hour, 1)
+		o.Set([]inventory.BMC{{ID: "a"}, {ID: "b"}})
+		stop := o.begin(t)
+		pass(time.Hour) // both are due, one runs, and one waits
+		busy, waits := o.started()[0].Round.BMC, inventory.ID("a")
+		if busy == waits {
+			waits = "b"
+		}
+		type got struct {
+			results.Verdict
+			error
+		}
+		answers := make(chan got, 3)
+		for _, id := range []inventory.ID{busy, waits, waits} {
+			go func() { v, err := o.Request(t.Context(), id, checks.Person); answers <- got{v, err} }()
+		}
+		synctest.Wait()
+		if len(o.started()) != 2 || o.started()[1].Round.BMC != waits || o.started()[1].Round.Why != checks.Person {
+			t.Fatalf("started %+v, want one more, for the person", o.started())
+		}
+		o.end(o.started()[0], checks.Available, "")
+		o.end(o.started()[1], checks.Available, "")
+		for range 3 {
+			if a := <-answers; a.error != nil || a.Health != checks.Available {
+				t.Errorf("answer %+v", a)
+			}
+		}
+		synctest.Wait()
+		if len(o.started()) != 2 {
+			t.Errorf("the routine round that the person's replaced was started: %v", o.started()[2:])
+		}
+		if _, err := o.Request(t.Context(), "stranger", checks.Person); err == nil {
+			t.Error("request for a BMC that is not there: no error")
+		}
+		_ = stop()
+	})
+}
+
+func TestDrainWaitsForWhatRunsAndNamesWhatDoesNotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(0, 2)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- o.Once(ctx, []inventory.BMC{{ID: "a"}, {ID: "b"}, {ID: "c"}}, checks.Routine)
+		}()
+		synctest.Wait()
+		start := time.Now()
+		cancel()
+		synctest.Wait()
+		o.end(o.started()[0], checks.Available, "")
+		err := <-ended
+		var missing *schedule.Missing
+		if !errors.As(err, &missing) || !slices.Equal(missing.BMCs, []inventory.ID{"b", "c"}) || time.Since(start) != 20*time.Second {
+			t.Errorf("after %v: %v, want b and c missing after 20s", time.Since(start), err)
+		}
+		if len(o.started()) != 2 {
+			t.Errorf("%d rounds were started, want 2", len(o.started()))
+		}
+	})
+}
+
+func TestABMCThatLeavesAndComesBackHasOneRoundPerInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(time.Minute, 10)
+		stop := o.begin(t)
+		for range 5 {
+			o.Set([]inventory.BMC{{ID: "a"}})
+			o.Set(nil)
+		}
+		o.Set([]inventory.BMC{{ID: "a"}})
+		ended := 0
+		for range 10 {
+			pass(time.Minute)
+			synctest.Wait()
+			for ; ended < len(o.started()); ended++ {
+				o.end(o.started()[ended], checks.Available, "")
+			}
+		}
+		_ = stop()
+		if len(o.started()) != 10 {
+			t.Errorf("%d rounds in 10 intervals", len(o.started()))
+		}
+	})
+}
