@@ -85,7 +85,7 @@ func TestHostileLinksLeadNowhere(t *testing.T) {
 		t.Run("as the link of "+place.name, func(t *testing.T) {
 			b := newBMC(t, answers{})
 			for _, link := range links {
-				b.answers[place.at] = answer(200, place.body(link))
+				b.answers[place.at] = respond(200, place.body(link))
 				r := goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second)
 				if last := r.last(); last.Check != place.check || last.Reason != APIMalformed {
 					t.Errorf("%q ended at %s with %q (%s)", link, last.Check, last.Reason, last.Error)
@@ -208,7 +208,7 @@ func hostileAnswers() map[string]http.HandlerFunc {
 		"chunks without end":            endless(chunked, "1000\r\n"+page+"\r\n"),
 		"tiny chunks without end":       endless(chunked, "1\r\nx\r\n"),
 		"chunk extensions without end":  endless(chunked, "1;"+page+"\r\nx\r\n"),
-		"a body of 2 MiB":               answer(200, `{"a":"`+strings.Repeat("x", 2<<20)+`"}`),
+		"a body of 2 MiB":               respond(200, `{"a":"`+strings.Repeat("x", 2<<20)+`"}`),
 		"headers without end":           endless(ok, "X-A: b\r\n"),
 		"one header without end":        endless(ok+"X-A: ", page),
 		"a status line without end":     endless("HTTP/1.1 200 ", page),
@@ -216,12 +216,12 @@ func hostileAnswers() map[string]http.HandlerFunc {
 		"interim headers without end":   endless("HTTP/1.1 103 Early Hints\r\n", "Link: x\r\n"),
 		"trailers without end":          endless(chunked+"0\r\n", "X-A: b\r\n"),
 		"a gzip bomb":                   bomb(),
-		"deep lists":                    answer(200, strings.Repeat("[", 500_000)),
-		"deep objects":                  answer(200, strings.Repeat(`{"a":`, 100_000)),
-		"a wide list":                   answer(200, `{"Members":[`+strings.Repeat(`{},`, 300_000)+`{}]}`),
-		"a number without end":          answer(200, `{"Members":`+strings.Repeat("9", 1_000_000)+`}`),
-		"a long string":                 answer(200, `{"RedfishVersion":"`+strings.Repeat(`\u0007`, 170_000)+`"}`),
-		"many keys":                     answer(200, `{`+strings.Repeat(`"a":1,`, 170_000)+`"a":1}`),
+		"deep lists":                    respond(200, strings.Repeat("[", 500_000)),
+		"deep objects":                  respond(200, strings.Repeat(`{"a":`, 100_000)),
+		"a wide list":                   respond(200, `{"Members":[`+strings.Repeat(`{},`, 300_000)+`{}]}`),
+		"a number without end":          respond(200, `{"Members":`+strings.Repeat("9", 1_000_000)+`}`),
+		"a long string":                 respond(200, `{"RedfishVersion":"`+strings.Repeat(`\u0007`, 170_000)+`"}`),
+		"many keys":                     respond(200, `{`+strings.Repeat(`"a":1,`, 170_000)+`"a":1}`),
 		"a dripping header":             drip(ok, "X"),
 		"a dripping body":               drip(ok+"\r\n", "x"),
 		"dripping interim answers":      drip("HTTP/1.1 103 Early Hints\r\n", "\r"),
@@ -230,8 +230,8 @@ func hostileAnswers() map[string]http.HandlerFunc {
 		"half a body":                   wireText(ok + "Content-Length: 1000\r\n\r\n{"),
 		"nothing":                       wireText(""),
 		"a protocol switch":             wireText("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n{}"),
-		"null bytes":                    answer(200, strings.Repeat("\x00", 1000)),
-		"broken UTF-8":                  answer(200, "{\"RedfishVersion\":\"\xff\xfe\"}"),
+		"null bytes":                    respond(200, strings.Repeat("\x00", 1000)),
+		"broken UTF-8":                  respond(200, "{\"RedfishVersion\":\"\xff\xfe\"}"),
 		"a status that is none":         wireText("HTTP/1.1 999 \x1b[31m\r\nContent-Length: 0\r\n\r\n"),
 		"an answer before the question": wireText(ok + "Content-Length: 2\r\n\r\n{}" + ok + "Content-Length: 2\r\n\r\n{}"),
 	}

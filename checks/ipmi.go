@@ -15,21 +15,9 @@ import (
 func runIPMILogin(ctx context.Context, v *Visit) (Finding, error) {
 	d := &ipmiDriver{visit: v}
 	if err := v.logIn(ctx, d); err != nil {
-		return Finding{}, loginFault(ctx, err)
+		return Finding{}, loginFault(ctx, nil, IPMITimeout, err)
 	}
 	return Finding{Facts: d.facts}, nil
-}
-
-// loginFault takes the driver's own error out of bmclib's list of errors. A cancelled round is nobody's fault.
-func loginFault(ctx context.Context, err error) error {
-	var fault *Fault
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return ctx.Err()
-	case errors.As(err, &fault):
-		return fault
-	}
-	return err
 }
 
 // ipmiDriver is our RMCP+ client as a bmclib driver.

@@ -40,7 +40,7 @@ func runPower(ctx context.Context, v *Visit) (Finding, error) {
 	}
 	found.Facts = merge(found.Facts, Facts{FactPower: string(PowerUnknown)})
 	if err != nil {
-		return Finding{}, loginFault(ctx, found.Facts, err)
+		return Finding{}, loginFault(ctx, found.Facts, APITimeout, err)
 	}
 	found.Facts[FactPower] = state
 	return found, nil

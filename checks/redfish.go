@@ -19,7 +19,7 @@ func runRedfishLogin(ctx context.Context, v *Visit) (Finding, error) {
 	facts := root.facts()
 	d := newRedfishDriver(v, root)
 	if err := v.logIn(ctx, d); err != nil {
-		return Finding{}, loginFault(ctx, facts, err)
+		return Finding{}, loginFault(ctx, facts, APITimeout, err)
 	}
 	v.Known.Systems = d.systems
 	notes := d.notes
@@ -30,7 +30,7 @@ func runRedfishLogin(ctx context.Context, v *Visit) (Finding, error) {
 }
 
 // loginFault digs the driver's fault out of bmclib's error and adds the facts.
-func loginFault(ctx context.Context, facts Facts, err error) error {
+func loginFault(ctx context.Context, facts Facts, timeout Reason, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
@@ -39,7 +39,7 @@ func loginFault(ctx context.Context, facts Facts, err error) error {
 	case errors.As(err, &fault):
 		return &Fault{Reason: fault.Reason, Err: fault.Err, Facts: merge(facts, fault.Facts)}
 	case timedOut(err):
-		return BlameWith(APITimeout, facts, err)
+		return BlameWith(timeout, facts, err)
 	}
 	return err
 }

@@ -22,16 +22,18 @@ type Peer string
 
 // The peers.
 const (
-	IPMISim Peer = "ipmi_sim"
-	Pyghmi  Peer = "pyghmi"
-	GoIPMI  Peer = "goipmi-server"
+	IPMISim    Peer = "ipmi_sim"
+	Pyghmi     Peer = "pyghmi"
+	GoIPMI     Peer = "goipmi-server"
+	SushyTools Peer = "sushy-tools"
 )
 
 // finders say with which program a peer is started; "" when the machine does not have it.
 var finders = map[Peer]func() string{
-	IPMISim: func() string { return program("ipmi_sim") },
-	GoIPMI:  func() string { return program("goipmi-server") },
-	Pyghmi:  python,
+	IPMISim:    func() string { return program("ipmi_sim") },
+	GoIPMI:     func() string { return program("goipmi-server") },
+	Pyghmi:     python,
+	SushyTools: sushyEmulator,
 }
 
 // RequireVariable lists the peers, separated by commas or spaces, that must be there.

@@ -1,7 +1,7 @@
 package peers
 
 import (
-	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,13 +11,9 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
-	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -36,14 +32,25 @@ const sushyHash = "$2b$04$aSCCi4LmSpgr0EApIbCbeuv1c3qG4ai9ii5CdQq0dDbNSDtgxxZgu"
 // fails if LAMPLIGHTER_REQUIRE names sushy-tools.
 func Sushy(t testing.TB) string {
 	t.Helper()
-	program := filepath.Join(moduleRoot(t), ".peers", "venv", "bin", "sushy-emulator")
-	if _, err := os.Stat(program); err != nil {
-		need(t, "sushy-tools", "an independent Redfish service (.ci/peers-sushy installs it)")
+	program := Need(t, SushyTools)
+	var err error
+	for range startTries {
+		dir, port := t.TempDir(), freePort(t, "tcp")
+		configureSushy(t, dir, port)
+		url := fmt.Sprintf("https://127.0.0.1:%d", port)
+		if err = serve(t, exec.Command(program, "--config", filepath.Join(dir, "emulator.conf")), url+"/redfish/v1/"); err == nil {
+			return url
+		}
 	}
-	dir, port := t.TempDir(), freePort(t)
+	t.Fatal(err)
+	return ""
+}
+
+func configureSushy(t testing.TB, dir string, port uint16) {
+	t.Helper()
 	writeKeyPair(t, dir)
-	write(t, dir, "htpasswd", SushyUsername+":"+sushyHash+"\n")
-	write(t, dir, "emulator.conf", fmt.Sprintf(`SUSHY_EMULATOR_LISTEN_IP = '127.0.0.1'
+	write(t, filepath.Join(dir, "htpasswd"), []byte(SushyUsername+":"+sushyHash+"\n"), 0o600)
+	write(t, filepath.Join(dir, "emulator.conf"), []byte(fmt.Sprintf(`SUSHY_EMULATOR_LISTEN_IP = '127.0.0.1'
 SUSHY_EMULATOR_LISTEN_PORT = %d
 SUSHY_EMULATOR_SSL_CERT = '%s/cert.pem'
 SUSHY_EMULATOR_SSL_KEY = '%s/key.pem'
@@ -54,62 +61,44 @@ SUSHY_EMULATOR_FAKE_SYSTEMS = [
     {'uuid': '6bcb3f4e-9a63-4d1a-8a0e-5f7e2d9c1a01', 'name': 'one', 'power_state': 'On', 'nics': []},
     {'uuid': '6bcb3f4e-9a63-4d1a-8a0e-5f7e2d9c1a02', 'name': 'two', 'power_state': 'Off', 'nics': []},
 ]
-`, port, dir, dir, dir, dir))
-	url := fmt.Sprintf("https://127.0.0.1:%d", port)
-	run(t, exec.Command(program, "--config", filepath.Join(dir, "emulator.conf")), url+"/redfish/v1/")
-	return url
+`, port, dir, dir, dir, dir)), 0o600)
 }
 
-// need skips a test whose peer is missing, or fails it where the peer is required.
-func need(t testing.TB, peer, what string) {
-	t.Helper()
-	if slices.Contains(strings.FieldsFunc(os.Getenv("LAMPLIGHTER_REQUIRE"), func(r rune) bool { return r == ',' || r == ' ' }), peer) {
-		t.Fatalf("%s is required, but missing", peer)
+// sushyEmulator is where .ci/peers-sushy installs it, or in PATH.
+func sushyEmulator() string {
+	if root := moduleRoot(); root != "" {
+		if path, err := exec.LookPath(filepath.Join(root, ".peers", "venv", "bin", "sushy-emulator")); err == nil {
+			return path
+		}
 	}
-	t.Skipf("NOT TESTED: %s, since %s is missing", what, peer)
+	return program("sushy-emulator")
 }
 
-// run starts a server and waits until it answers at url.
-func run(t testing.TB, cmd *exec.Cmd, url string) {
+// serve starts a web server and waits until it answers at url.
+func serve(t testing.TB, cmd *exec.Cmd, url string) error {
 	t.Helper()
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", cmd.Path, err)
+	p, err := run(t, cmd)
+	if err != nil {
+		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
-	for {
-		if resp, err := client.Get(url); err == nil {
-			_ = resp.Body.Close()
-			return
+	ctx, cancel := context.WithTimeout(t.Context(), 2*startWait)
+	defer cancel()
+	for ctx.Err() == nil {
+		if answer, err := client.Get(url); err == nil {
+			return answer.Body.Close()
 		}
 		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("%s ended: %v\n%s", cmd.Path, err, out.String())
-		case <-deadline:
-			t.Fatalf("%s does not answer at %s", cmd.Path, url)
-		case <-tick.C:
+		case <-p.ended:
+			return fmt.Errorf("%s ended; it said:\n%s", cmd, p.output.String())
+		default:
+			pause(ctx, 100*time.Millisecond)
 		}
 	}
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	p.kill()
+	return fmt.Errorf("%s does not answer at %s; it said:\n%s", cmd, url, p.output.String())
 }
 
 func writeKeyPair(t testing.TB, dir string) {
@@ -129,29 +118,6 @@ func writeKeyPair(t testing.TB, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, dir, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-	write(t, dir, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))
-}
-
-func write(t testing.TB, dir, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// moduleRoot is the folder of go.mod, above that of the test.
-func moduleRoot(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != "/"; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-	}
-	t.Fatal("no go.mod above the test")
-	return ""
+	write(t, filepath.Join(dir, "cert.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+	write(t, filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600)
 }

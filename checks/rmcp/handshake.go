@@ -54,12 +54,12 @@ func (c *Client) open(ctx context.Context, addr netip.AddrPort, login Login, s s
 // (pyghmi, goipmi-server, phosphor-net-ipmid#16), so that signatures do not match although the password does.
 var errCrossed = errors.New("a repeated datagram crossed its answer")
 
-// orCrossed marks what may be errCrossed: a RAKP 2 that does not verify, for which the BMC counts no failed login, and a
-// refusal of our RAKP 3 after the BMC has proved that it knows the password.
+// orCrossed marks what may be errCrossed: a refusal of our RAKP 3 after the BMC has proved that it knows the password. A RAKP 2
+// that does not verify is not tried again: it may as well be a wrong password, and nobody's retry may lock an account.
 func (h *handshake) orCrossed(err error) error {
 	var status *StatusError
 	refused := errors.As(err, &status) && status.Stage == StageRAKP3 && status.Code == statusIntegrity
-	if h.repeated && (refused || errors.Is(err, ErrPassword)) {
+	if h.repeated && refused {
 		return fmt.Errorf("%w, or: %w", errCrossed, err)
 	}
 	return err
