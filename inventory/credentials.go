@@ -80,10 +80,10 @@ type Credentials struct {
 	Version string
 }
 
-// VersionOf derives a version where the keyring has none of its own: 20 bits of a slow hash, enough to notice a change,
-// far too few to find a password by.
+// VersionOf derives a version where the keyring has none of its own: 20 bits of a hash, enough to notice a change, far too
+// few to find a password by: one in a million of all passwords has the same. It costs some 20 us, for each login of a sweep.
 func VersionOf(username string, password Secret) string {
-	sum, err := pbkdf2.Key(sha256.New, username+"\x00"+password.Reveal(), []byte("lamplighter credential version"), 4096, 3)
+	sum, err := pbkdf2.Key(sha256.New, username+"\x00"+password.Reveal(), []byte("lamplighter credential version"), 64, 3)
 	if err != nil {
 		panic("inventory: derive credential version: " + err.Error()) // fixed parameters
 	}

@@ -56,7 +56,7 @@ func badCredential(name, where string, err error) error {
 	return fmt.Errorf("%w: credential %s in %s: %w", ErrKeyring, quote(name), where, err)
 }
 
-// versions keeps the latest credentials of each name, because deriving a version is slow by design. Its user locks.
+// versions keeps the latest credentials of each name, because deriving a version costs more than looking one up. Its user locks.
 type versions map[string]Credentials
 
 func (v versions) credentials(name, username string, password Secret) Credentials {
