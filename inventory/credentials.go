@@ -4,11 +4,15 @@ import (
 	"context"
 	"crypto/pbkdf2"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
+	"strings"
 )
 
 // DefaultLogin is the credential of a BMC whose record names none.
@@ -26,6 +30,25 @@ func (s Secret) Reveal() string { return s.value }
 
 // Empty says whether there is no value.
 func (s Secret) Empty() bool { return s.value == "" }
+
+// Scrub replaces the value in text, plain and as JSON, URLs and basic authentication of username write it: a BMC may echo
+// what it was sent. Values under four bytes are left, since they would be found everywhere.
+func (s Secret) Scrub(username, text string) string {
+	if len(s.value) < 4 {
+		return text
+	}
+	asJSON, err := json.Marshal(s.value)
+	if err != nil {
+		return redacted // a string always marshals
+	}
+	for _, form := range []string{
+		base64.StdEncoding.EncodeToString([]byte(username + ":" + s.value)), base64.StdEncoding.EncodeToString([]byte(s.value)),
+		s.value, string(asJSON[1 : len(asJSON)-1]), url.QueryEscape(s.value), url.PathEscape(s.value),
+	} {
+		text = strings.ReplaceAll(text, form, redacted)
+	}
+	return text
+}
 
 const redacted = "REDACTED"
 
