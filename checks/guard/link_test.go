@@ -72,3 +72,18 @@ func FuzzDepth(f *testing.F) {
 		}
 	})
 }
+
+func TestAnIPv6AddressIsItsOwnHost(t *testing.T) {
+	c := New(netip.MustParseAddrPort("[2001:db8::7]:8443"), Strict, anyone)
+	for url, ok := range map[string]bool{
+		c.Endpoint() + Root: true, "https://[2001:db8::8]:8443" + Root: false, "https://[2001:db8::7]" + Root: false, "http://[2001:db8::7]:8443" + Root: false,
+	} {
+		req, err := http.NewRequest("GET", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.permit(req); (err == nil) != ok {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
