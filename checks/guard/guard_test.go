@@ -169,13 +169,7 @@ func TestAClosedConnectionIsReplacedOnceForWhatMayBeRepeated(t *testing.T) {
 }
 
 func TestAPostIsNotSentOnAConnectionThatWasClosedMeanwhile(t *testing.T) {
-	closed := make(chan struct{}, 8)
 	srv, c := serve(t, func(http.ResponseWriter, *http.Request) {})
-	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateClosed {
-			closed <- struct{}{}
-		}
-	}
 	if _, err := ask(t.Context(), c, "GET", c.Endpoint()+Root, ""); err != nil {
 		t.Fatal(err)
 	}
