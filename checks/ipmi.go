@@ -15,7 +15,7 @@ import (
 func runIPMILogin(ctx context.Context, v *Visit) (Finding, error) {
 	d := &ipmiDriver{visit: v}
 	if err := v.logIn(ctx, d); err != nil {
-		return Finding{}, loginFault(ctx, nil, IPMITimeout, err)
+		return Finding{}, v.sessionFault(ctx, IPMITimeout, nil, err)
 	}
 	return Finding{Facts: d.facts}, nil
 }

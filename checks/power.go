@@ -25,22 +25,22 @@ const (
 	PowerMixed       PowerState = "mixed"
 )
 
-// reporter is a driver that has more to tell than the power state.
-type reporter interface{ report() Finding }
-
 // runPower asks for the power state through the session that the login left in the visit.
 func runPower(ctx context.Context, v *Visit) (Finding, error) {
 	if v.session == nil {
 		return Finding{}, Ours(SelfError, errors.New("ask for the power state: the visit has not logged in"))
 	}
 	state, err := v.session.client.GetPowerState(ctx)
-	found := Finding{Facts: Facts{}}
-	if r, ok := v.session.driver.(reporter); ok {
-		found = r.report()
+	found, timeout := Finding{Facts: Facts{}}, IPMITimeout
+	if r, ok := v.session.driver.(*redfishDriver); ok {
+		found, timeout = r.found, APITimeout
+	}
+	for name, value := range found.Facts {
+		found.Facts[name] = v.scrub(value)
 	}
 	found.Facts = merge(found.Facts, Facts{FactPower: string(PowerUnknown)})
 	if err != nil {
-		return Finding{}, loginFault(ctx, found.Facts, APITimeout, err)
+		return Finding{Notes: found.Notes}, v.sessionFault(ctx, timeout, found.Facts, err)
 	}
 	found.Facts[FactPower] = state
 	return found, nil

@@ -19,7 +19,7 @@ func runRedfishLogin(ctx context.Context, v *Visit) (Finding, error) {
 	facts := root.facts()
 	d := newRedfishDriver(v, root)
 	if err := v.logIn(ctx, d); err != nil {
-		return Finding{}, loginFault(ctx, facts, APITimeout, err)
+		return Finding{}, v.sessionFault(ctx, APITimeout, facts, err)
 	}
 	v.Known.Systems = d.systems
 	notes := d.notes
@@ -29,20 +29,26 @@ func runRedfishLogin(ctx context.Context, v *Visit) (Finding, error) {
 	return Finding{Facts: facts, Notes: notes}, nil
 }
 
-// loginFault digs the driver's fault out of bmclib's error and adds the facts.
-func loginFault(ctx context.Context, facts Facts, timeout Reason, err error) error {
+// sessionFault digs a driver's fault out of bmclib's error and adds the facts. What the BMC echoed of the login is removed.
+func (v *Visit) sessionFault(ctx context.Context, timeout Reason, facts Facts, err error) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
 	var fault *Fault
 	switch {
 	case errors.As(err, &fault):
-		return &Fault{Reason: fault.Reason, Err: fault.Err, Facts: merge(facts, fault.Facts)}
+		err = fault.Err
+		if text := err.Error(); text != v.scrub(text) {
+			err = errors.New(v.scrub(text))
+		}
+		return &Fault{Reason: fault.Reason, Err: err, Facts: merge(facts, fault.Facts)}
 	case timedOut(err):
 		return BlameWith(timeout, facts, err)
 	}
 	return err
 }
+
+func (v *Visit) scrub(text string) string { return v.Login.Password.Scrub(v.Login.Username, text) }
 
 // redfishVisit is the visit's connection and what was learned on it.
 type redfishVisit struct {

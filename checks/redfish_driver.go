@@ -188,7 +188,7 @@ func (d *redfishDriver) PowerStateGet(ctx context.Context) (string, error) {
 	state, finding := judgeSystems(d.bmc, found)
 	d.found = finding
 	if state == PowerUnknown {
-		return string(state), BlameWith(PowerUnreadable, finding.Facts, errors.New("no system says whether it is on or off"))
+		return string(state), Blame(PowerUnreadable, errors.New("no system says whether it is on or off"))
 	}
 	return string(state), nil
 }
@@ -210,6 +210,3 @@ func (d *redfishDriver) readSystems(ctx context.Context) ([]system, error) {
 	}
 	return found, nil
 }
-
-// report is what PowerStateGet found beside the state.
-func (d *redfishDriver) report() Finding { return d.found }

@@ -3,12 +3,9 @@ package checks
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/stmcginnis/gofish"
 
 	"lamplighter/checks/guard"
 )
@@ -42,14 +39,16 @@ type loginAnswer struct {
 
 // logIn makes a session. When ctx ends first, the answer is waited for in the background; Close waits for that.
 func (d *redfishDriver) logIn(ctx context.Context) error {
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	wait := lateLogin
+	if deadline, ok := ctx.Deadline(); ok {
+		wait += time.Until(deadline)
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
 	d.posting = &posting{done: make(chan struct{}), cancel: cancel}
 	answers := make(chan loginAnswer)
 	go func() {
 		defer close(d.posting.done)
 		defer cancel()
-		overdue := context.AfterFunc(ctx, func() { time.AfterFunc(lateLogin, cancel) })
-		defer overdue()
 		session, err := d.post(late)
 		select {
 		case answers <- loginAnswer{session, err}:
@@ -121,7 +120,7 @@ func (d *redfishDriver) accept(resp *http.Response, collection string) (redfishS
 	return s, nil
 }
 
-// Close logs out; a login that is still on its way is waited for as long as ctx allows, at most lateLogin.
+// Close logs out; a login that is still on its way is waited for as long as ctx allows, at most lateLogin longer than the check had.
 func (d *redfishDriver) Close(ctx context.Context) error {
 	if d.posting != nil {
 		select {
@@ -147,7 +146,7 @@ func (d *redfishDriver) end(ctx context.Context, s redfishSession) error {
 	s.basic = s.token == ""
 	client, err := d.client(ctx, s)
 	if err == nil {
-		err = del(client, s.path)
+		_, err = client.Delete(s.path)
 	}
 	switch status := d.conn.Last().Status; {
 	case err == nil, status == http.StatusNotFound, status == http.StatusUnauthorized:
@@ -156,12 +155,4 @@ func (d *redfishDriver) end(ctx context.Context, s redfishSession) error {
 		err = fmt.Errorf("status %d", status)
 	}
 	return fmt.Errorf("log out: delete %s%s: %w", d.conn.Endpoint(), s.path, bounded(err))
-}
-
-func del(client *gofish.APIClient, path string) error {
-	if path == "" {
-		return errors.New("no session")
-	}
-	_, err := client.Delete(path)
-	return err
 }

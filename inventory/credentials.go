@@ -4,11 +4,15 @@ import (
 	"context"
 	"crypto/pbkdf2"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
+	"strings"
 )
 
 // DefaultLogin is the credential of a BMC whose record names none.
@@ -42,6 +46,26 @@ func (s Secret) Empty() bool { return s.reveal == nil }
 
 // Equal says whether both have the same value.
 func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
+
+// Scrub replaces the value in text, plain and as JSON, URLs and basic authentication of username write it: a BMC may echo
+// what it was sent. Values under four bytes are left, since they would be found everywhere.
+func (s Secret) Scrub(username, text string) string {
+	value := s.Reveal()
+	if len(value) < 4 {
+		return text
+	}
+	asJSON, err := json.Marshal(value)
+	if err != nil {
+		return redacted // a string always marshals
+	}
+	for _, form := range []string{
+		base64.StdEncoding.EncodeToString([]byte(username + ":" + value)), base64.StdEncoding.EncodeToString([]byte(value)),
+		value, string(asJSON[1 : len(asJSON)-1]), url.QueryEscape(value), url.PathEscape(value),
+	} {
+		text = strings.ReplaceAll(text, form, redacted)
+	}
+	return text
+}
 
 const redacted = "REDACTED"
 
