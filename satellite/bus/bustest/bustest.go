@@ -197,8 +197,12 @@ func deadStays(t *testing.T, b bus.Bus) {
 	send(t, b, bus.Dead, "a")
 	done := make(chan struct{})
 	var handled atomic.Int32
-	stop := receive(t, b, bus.Dead, 1, 1, func(context.Context, bus.Message) error {
-		switch n := handled.Add(1); {
+	stop := receive(t, b, bus.Dead, 1, 1, func(_ context.Context, m bus.Message) error {
+		n := handled.Add(1)
+		if m.Delivery != int(n) {
+			t.Errorf("delivery %d is called %d", n, m.Delivery)
+		}
+		switch {
 		case n <= 3:
 			return bus.Reject(errors.New("garbage"))
 		case n <= bus.DeliveryLimit+3:
@@ -244,13 +248,17 @@ func runBound(t *testing.T, b bus.Bus) {
 	for i := range n {
 		send(t, b, box, fmt.Sprint(i))
 	}
-	for i := range n {
-		if i < run { // all run at once before the first may go on
-			await(t, started, "as many handlers as run")
-		} else {
-			proceed <- struct{}{}
-			await(t, started, "the next handler")
-		}
+	for range run {
+		await(t, started, "as many handlers as run")
+	}
+	select {
+	case <-started:
+		t.Errorf("more than %d handlers started", run)
+	case <-time.After(50 * time.Millisecond): // a grace, in which one handler too many shows itself
+	}
+	for range n - run {
+		proceed <- struct{}{}
+		await(t, started, "the next handler")
 	}
 	for range run {
 		proceed <- struct{}{}
