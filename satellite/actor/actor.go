@@ -96,22 +96,23 @@ func (a *Actor) handle(ctx context.Context, m bus.Message) error {
 		return bus.Reject(fmt.Errorf("%s: %w", m.ID, err))
 	}
 	bmc, known := a.Lookup(task.Round.BMC)
-	if !known || bmc.Rev() != task.Rev {
-		return a.refuse(ctx, task, bmc, checks.SelfInventory, errors.New("the satellite knows another record of this BMC, or none"))
-	}
-	stay, err := a.Visits.enter(ctx, task, bmc)
+	stay, err := a.Visits.enter(ctx, task)
 	switch {
 	case errors.Is(err, errOver):
 		return nil // a copy of a task whose round has its verdict
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return a.refuse(ctx, task, bmc, checks.SelfExpired, err)
+		return a.refuse(ctx, task, bmc, nil, checks.SelfExpired, err)
 	}
 	defer a.Visits.leave(stay)
+	if !known || bmc.Rev() != task.Rev {
+		return a.refuse(ctx, task, bmc, stay, checks.SelfInventory, errors.New("the satellite knows another record of this BMC, or none"))
+	}
 	if stay.fresh() && len(task.Done) > 0 {
 		return a.rewind(ctx, task, bmc)
 	}
+	a.Visits.open(stay, bmc)
 	result, err := a.ask(ctx, stay, task)
 	if err != nil {
 		return err
@@ -152,32 +153,30 @@ func (a *Actor) send(ctx context.Context, task checks.Task, bmc inventory.BMC, s
 	if next, more := Next(a.Chain, bmc, &task); more {
 		return Send(ctx, a.Bus, a.Prefix, task, next)
 	}
-	a.Visits.close(ctx, stay) // before the verdict: when the last verdict is out, no session is open
-	v := results.Judge(task, bmc, a.Chain, a.Satellite, time.Now())
-	if err := a.Sink.Emit(ctx, v); err != nil {
-		return fmt.Errorf("emit verdict of %s: %w", task.Round, err)
-	}
-	a.Visits.end(stay)
-	a.ended(v)
-	return nil
+	return a.emit(ctx, task, bmc, stay)
 }
 
-// refuse ends a task without a packet, as Unknown.
-func (a *Actor) refuse(ctx context.Context, task checks.Task, bmc inventory.BMC, why checks.Reason, err error) error {
+// refuse ends a task without a packet, as Unknown. stay is nil where its round could not enter.
+func (a *Actor) refuse(ctx context.Context, task checks.Task, bmc inventory.BMC, stay *stay, why checks.Reason, err error) error {
 	now := time.Now()
 	result := checks.NewResult(a.Check.Name, checks.Finding{}, checks.Ours(why, err), now, now)
 	result.Satellite = a.Satellite
 	a.observe(task.Round, result)
 	task.Done = append(task.Done, result)
-	if bmc.ID == "" {
-		bmc.ID = task.Round.BMC
+	return a.emit(ctx, task, bmc, stay)
+}
+
+// emit ends a round: it logs out first, so that when the last verdict is out no session is open.
+func (s *Shared) emit(ctx context.Context, task checks.Task, bmc inventory.BMC, stay *stay) error {
+	if stay != nil {
+		s.Visits.close(ctx, stay)
 	}
-	v := results.Judge(task, bmc, a.Chain, a.Satellite, now)
-	if err := a.Sink.Emit(ctx, v); err != nil {
+	v := results.Judge(task, bmc, s.Chain, s.Satellite, time.Now())
+	if err := s.Sink.Emit(ctx, v); err != nil {
 		return fmt.Errorf("emit verdict of %s: %w", task.Round, err)
 	}
-	a.Visits.forget(ctx, task.Round)
-	a.ended(v)
+	s.Visits.end(task.Round, stay)
+	s.ended(v)
 	return nil
 }
 

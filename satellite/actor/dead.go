@@ -13,7 +13,6 @@ import (
 
 	"lamplighter/checks"
 	"lamplighter/inventory"
-	"lamplighter/results"
 	"lamplighter/satellite/bus"
 )
 
@@ -26,7 +25,7 @@ type Dead struct {
 
 // Run handles dead letters until ctx ends.
 func (d *Dead) Run(ctx context.Context) error {
-	return d.Bus.Receive(ctx, bus.Dead, 1, 1, d.logged("dead", d.handle))
+	return d.Bus.Receive(ctx, bus.Dead, 16, 16, d.logged("dead", d.handle))
 }
 
 func (d *Dead) handle(ctx context.Context, m bus.Message) error {
@@ -37,13 +36,17 @@ func (d *Dead) handle(ctx context.Context, m bus.Message) error {
 	if !ok {
 		return nil
 	}
-	v := d.poison(task)
-	if err := d.Sink.Emit(ctx, v); err != nil {
-		return fmt.Errorf("emit verdict of dead letter %s: %w", m.ID, err)
+	task.Expires = time.Now().Add(time.Minute)
+	stay, err := d.Visits.enter(ctx, task)
+	switch {
+	case errors.Is(err, errOver):
+		return nil // a copy of it was luckier
+	case err != nil:
+		return err
 	}
-	d.Visits.forget(ctx, task.Round)
-	d.ended(v)
-	return nil
+	defer d.Visits.leave(stay)
+	task, bmc := d.poison(task)
+	return d.emit(ctx, task, bmc, stay)
 }
 
 // salvage reads as much of a task as a verdict needs: from the body, or, where that is garbage, the round from its ID.
@@ -64,7 +67,8 @@ func salvage(m bus.Message) (checks.Task, bool) {
 	return checks.Task{Round: round, Check: checks.Name(strings.TrimPrefix(m.ID[slash:], "/"))}, err == nil
 }
 
-func (d *Dead) poison(task checks.Task) results.Verdict {
+// poison is the task with its last result.
+func (d *Dead) poison(task checks.Task) (checks.Task, inventory.BMC) {
 	now := time.Now()
 	bmc, known := d.Lookup(task.Round.BMC)
 	if !known {
@@ -81,7 +85,7 @@ func (d *Dead) poison(task checks.Task) results.Verdict {
 		}
 	}
 	task.Done = append(good, result)
-	return results.Judge(task, bmc, d.Chain, d.Satellite, now)
+	return task, bmc
 }
 
 // KeepIn keeps each message in a file of its own in dir, named after what it holds.

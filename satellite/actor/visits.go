@@ -68,9 +68,10 @@ var errOver = errors.New("the round is over")
 func (s *stay) fresh() bool { return len(s.results) == 0 }
 
 // enter waits until the BMC is free for this round. On return without error leave must follow.
-func (v *Visits) enter(ctx context.Context, task checks.Task, bmc inventory.BMC) (*stay, error) {
+func (v *Visits) enter(ctx context.Context, task checks.Task) (*stay, error) {
+	bmc := task.Round.BMC
 	w := &waiter{task: task, ready: make(chan struct{})}
-	if !v.queue(bmc.ID, w) {
+	if !v.queue(bmc, w) {
 		return nil, errOver
 	}
 	expired := time.NewTimer(time.Until(task.Expires))
@@ -80,16 +81,20 @@ func (v *Visits) enter(ctx context.Context, task checks.Task, bmc inventory.BMC)
 	case <-expired.C:
 	case <-ctx.Done():
 	}
-	if err := v.giveUp(bmc.ID, w); err != nil {
+	if err := v.giveUp(bmc, w); err != nil {
 		return nil, err
 	}
 	if w.stay == nil {
 		return nil, errOver
 	}
-	if w.stay.visit == nil {
-		w.stay.visit = v.Open(bmc, v.Memory.Known(bmc.ID))
-	}
 	return w.stay, nil
+}
+
+// open begins the visit of a stay; whoever is in calls it.
+func (v *Visits) open(s *stay, bmc inventory.BMC) {
+	if s.visit == nil {
+		s.visit = v.Open(bmc, v.Memory.Known(bmc.ID))
+	}
 }
 
 // queue lines w up, unless its round is over.
@@ -129,21 +134,24 @@ func (v *Visits) leave(s *stay) {
 	v.admit(s.round.BMC)
 }
 
-// end marks the round as over and lets the BMC's next round in. The visit was closed before.
-func (v *Visits) end(s *stay) {
+// end marks a round as over, and lets the BMC's next round in where s was its stay. The visit was closed before.
+func (v *Visits) end(round checks.Round, s *stay) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	over := append(v.over[s.round.BMC], s.round)
-	v.over[s.round.BMC] = over[max(0, len(over)-remembered):]
-	d := v.door(s.round.BMC)
+	d := v.door(round.BMC)
+	over := append(v.over[round.BMC], round)
+	v.over[round.BMC] = over[max(0, len(over)-remembered):]
 	d.queue = slices.DeleteFunc(d.queue, func(w *waiter) bool {
-		if w.task.Round == s.round {
+		if w.task.Round == round {
 			close(w.ready)
 		}
-		return w.task.Round == s.round
+		return w.task.Round == round
 	})
-	delete(v.panics, s.round.BMC)
-	v.remove(s)
+	delete(v.panics, round.BMC)
+	if s != nil && d.stay == s {
+		d.stay = nil
+	}
+	v.admit(round.BMC)
 }
 
 // panicked lets the next round in without this one being over, and counts.
@@ -160,22 +168,6 @@ func (v *Visits) panicked(s *stay) int {
 	v.panics[s.round.BMC] = panics{s.round, count}
 	v.remove(s)
 	return count
-}
-
-// forget closes the round's visit, if there is one and nobody is in.
-func (v *Visits) forget(ctx context.Context, round checks.Round) {
-	v.mu.Lock()
-	s := v.door(round.BMC).stay
-	mine := s != nil && s.round == round && !s.busy
-	if mine {
-		s.busy = true
-	}
-	v.admit(round.BMC)
-	v.mu.Unlock()
-	if mine {
-		v.close(ctx, s)
-		v.end(s)
-	}
 }
 
 // remove frees the BMC. v.mu is held.

@@ -8,7 +8,6 @@ package schedule
 import (
 	"container/heap"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -62,11 +61,6 @@ type turn struct {
 type current struct {
 	round checks.Round
 	slot  *slots.Slot
-}
-
-type answer struct {
-	verdict results.Verdict
-	err     error
 }
 
 func (t *turn) runs(r checks.Round) bool {
@@ -245,16 +239,6 @@ func (s *Scheduler) budget() time.Duration {
 	return all
 }
 
-// finish frees the visit and tells those who asked. s.mu is held.
-func (s *Scheduler) finish(t *turn, a answer) {
-	t.current.slot.Release()
-	t.current = nil
-	for _, asked := range t.asked {
-		asked <- a
-	}
-	t.asked = nil
-}
-
 // Ended takes in a round's verdict.
 func (s *Scheduler) Ended(v results.Verdict) {
 	s.mu.Lock()
@@ -292,59 +276,10 @@ func (s *Scheduler) Stalled(round checks.Round) {
 	}
 }
 
-// Skipped is how many rounds were not started in time.
-func (s *Scheduler) Skipped() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.skipped
-}
-
 // nudge has the loop look again.
 func (s *Scheduler) nudge() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
-}
-
-var errNoBMC = errors.New("no such BMC")
-
-// Request asks for a round of one BMC now, and waits for its verdict; a round that runs already is joined.
-func (s *Scheduler) Request(ctx context.Context, bmc inventory.ID, why checks.Why) (results.Verdict, error) {
-	asked, err := s.request(bmc, why)
-	if err != nil {
-		return results.Verdict{}, err
-	}
-	select {
-	case a := <-asked:
-		return a.verdict, a.err
-	case <-ctx.Done():
-		return results.Verdict{}, fmt.Errorf("wait for the round of %s: %w", bmc, ctx.Err())
-	}
-}
-
-func (s *Scheduler) request(bmc inventory.ID, why checks.Why) (<-chan answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.turns[bmc]
-	if t == nil || t.bmc.ID == "" {
-		return nil, fmt.Errorf("%w: %s", errNoBMC, bmc)
-	}
-	asked := make(chan answer, 1) // buffered: whoever gave up does not hold up the others
-	t.asked = append(t.asked, asked)
-	if t.current == nil {
-		heap.Push(&s.ready, entry{time.Now(), why, bmc})
-	}
-	s.nudge()
-	return asked, nil
-}
-
-// Last is the newest verdict of a BMC, or the zero Verdict.
-func (s *Scheduler) Last(bmc inventory.ID) results.Verdict {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t := s.turns[bmc]; t != nil {
-		return t.last
-	}
-	return results.Verdict{}
 }

@@ -3,7 +3,6 @@ package schedule_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -20,79 +19,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func TestDueSpreadsOverTheIntervalAndStays(t *testing.T) {
-	const interval, n = 5 * time.Minute, 10_000
-	from := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
-	var seconds [300]int
-	for i := range n {
-		id := inventory.ID(fmt.Sprintf("ams1-r%02d-u%02d", i/40, i%40))
-		due := schedule.Due(id, interval, from)
-		if due.Before(from) || !due.Before(from.Add(interval)) {
-			t.Fatalf("%s is due at %s", id, due)
-		}
-		if next := schedule.Due(id, interval, due.Add(1)); next != due.Add(interval) || schedule.Due(id, interval, due) != due {
-			t.Fatalf("%s: after %s comes %s", id, due, next)
-		}
-		seconds[due.Sub(from)/time.Second]++
-	}
-	if peak, mean := slices.Max(seconds[:]), n/300; peak > 2*mean {
-		t.Errorf("%d in the peak second, the mean is %d", peak, mean)
-	}
-}
-
-func TestCarry(t *testing.T) {
-	chain := checks.Chain{{Name: checks.Ping}, {Name: checks.TLS}, {Name: checks.RedfishLogin, Every: time.Hour, Logs: true}, {Name: checks.Power, Every: time.Hour}}
-	now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
-	result := func(name checks.Name, age time.Duration) checks.Result {
-		return checks.Result{Check: name, Outcome: checks.OK, At: now.Add(-age), AgeS: 7}
-	}
-	verdict := func(health checks.Health, failed checks.Name, login, power time.Duration) results.Verdict {
-		return results.Verdict{BMC: "a", Health: health, Failed: failed, Trail: []checks.Result{
-			result(checks.Ping, time.Minute), result(checks.TLS, time.Minute), result(checks.RedfishLogin, login), result(checks.Power, power)}}
-	}
-	for name, test := range map[string]struct {
-		last results.Verdict
-		want []checks.Name
-	}{
-		"never asked":                            {results.Verdict{}, nil},
-		"asked a while ago":                      {verdict(checks.Available, "", 40*time.Minute, 40*time.Minute), []checks.Name{checks.RedfishLogin, checks.Power}},
-		"degraded by a note":                     {verdict(checks.Degraded, "", 40*time.Minute, 40*time.Minute), []checks.Name{checks.RedfishLogin, checks.Power}},
-		"degraded by a failure":                  {verdict(checks.Degraded, checks.Power, 40*time.Minute, 40*time.Minute), nil},
-		"asked an hour ago":                      {verdict(checks.Available, "", time.Hour, time.Hour), nil},
-		"only power is due, so is the login":     {verdict(checks.Available, "", 40*time.Minute, time.Hour), nil},
-		"only the login is due, power goes with": {verdict(checks.Available, "", time.Hour, 40*time.Minute), nil},
-		"it was down":                            {verdict(checks.Unavailable, checks.Ping, 40*time.Minute, 40*time.Minute), nil},
-		"nobody knows":                           {verdict(checks.Unknown, checks.Ping, 40*time.Minute, 40*time.Minute), nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var got []checks.Name
-			for _, r := range schedule.Carry(chain, test.last, now) {
-				got = append(got, r.Check)
-				if r.AgeS != 0 {
-					t.Errorf("%s is carried with age %d: the verdict says how old it is", r.Check, r.AgeS)
-				}
-			}
-			if !slices.Equal(got, test.want) {
-				t.Errorf("carried %v, want %v", got, test.want)
-			}
-		})
-	}
-}
-
-func TestLoginsDriftApart(t *testing.T) {
-	chain := checks.Chain{{Name: checks.RedfishLogin, Every: time.Hour, Logs: true}}
-	carried := 0
-	for i := range 1000 {
-		now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
-		last := results.Verdict{BMC: inventory.ID(fmt.Sprint(i)), Health: checks.Available,
-			Trail: []checks.Result{{Check: checks.RedfishLogin, Outcome: checks.OK, At: now.Add(-52*time.Minute - 30*time.Second)}}}
-		carried += len(schedule.Carry(chain, last, now))
-	}
-	if carried < 400 || carried > 600 {
-		t.Errorf("%d of 1000 logins of 52.5 min ago are carried, want about half", carried)
-	}
-}
 
 // office starts rounds and plays their actors.
 type office struct {
