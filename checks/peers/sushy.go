@@ -64,7 +64,7 @@ SUSHY_EMULATOR_FAKE_SYSTEMS = [
 `, port, dir, dir, dir, dir)), 0o600)
 }
 
-// sushyEmulator is where .ci/peers-sushy installs it, or in PATH.
+// sushyEmulator is where .ci/peers installs it, or in PATH.
 func sushyEmulator() string {
 	if root := moduleRoot(); root != "" {
 		if path, err := exec.LookPath(filepath.Join(root, ".peers", "venv", "bin", "sushy-emulator")); err == nil {
