@@ -137,7 +137,7 @@ func (a *Actor) run(ctx context.Context, visit *checks.Visit) (f checks.Finding,
 
 // recovered closes the visit, whose connections nobody knows the state of, and hands the task back, or gives it up.
 func (a *Actor) recovered(ctx context.Context, stay *stay, panicked error) error {
-	a.Visits.close(ctx, stay)
+	a.Visits.close(ctx, stay, logoutTime)
 	if a.Visits.panicked(stay) < poisonous {
 		return panicked
 	}
