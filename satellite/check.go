@@ -71,8 +71,17 @@ func runCheck(cmd *cobra.Command, o checkOptions, target string) error {
 		out.start(bmc, tour.settings.Trust)
 		tour.config.Observe = func(_ checks.Round, r checks.Result) { out.result(r) }
 	}
-	var verdict results.Verdict
-	tour.config.Sink = results.Func(func(_ context.Context, v results.Verdict) error { verdict = v; return nil })
+	var health checks.Health
+	var printed error
+	tour.config.Sink = results.Func(func(_ context.Context, v results.Verdict) error { // at once: a logout may take longer
+		health = v.Health
+		if o.json {
+			printed = json.NewEncoder(cmd.OutOrStdout()).Encode(v)
+		} else {
+			out.verdict(v)
+		}
+		return nil
+	})
 	err = tour.run(ctx, func(ctx context.Context, s *satelliteRun) error {
 		_, err := s.Check(ctx, bmc, checks.Person)
 		return err
@@ -83,12 +92,7 @@ func runCheck(cmd *cobra.Command, o checkOptions, target string) error {
 	if err != nil {
 		return err
 	}
-	if o.json {
-		err = json.NewEncoder(cmd.OutOrStdout()).Encode(verdict)
-	} else {
-		out.verdict(verdict)
-	}
-	return errors.Join(err, exitFor(map[checks.Health]int{verdict.Health: 1}))
+	return errors.Join(printed, exitFor(map[checks.Health]int{health: 1}))
 }
 
 // find is the BMC that is meant, and the fleet that it belongs to: with others in it, a failure can be told from our own

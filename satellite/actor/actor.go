@@ -38,8 +38,10 @@ type Shared struct {
 	Sight Sight
 	// Observe, if any, is called with each result as it comes, concurrently for different BMCs.
 	Observe func(checks.Round, checks.Result)
-	// Ended, if any, is called once a round's verdict is durable; Stalled when a check waits longer than patience.
+	// Ended, if any, is called once a round's verdict is durable and its visit closed; Judged before, when the verdict is
+	// durable but closing takes long; Stalled when a check waits longer than patience.
 	Ended   func(results.Verdict)
+	Judged  func(results.Verdict)
 	Stalled func(checks.Round)
 	// Log may be nil.
 	Log *slog.Logger
@@ -166,23 +168,42 @@ func (a *Actor) refuse(ctx context.Context, task checks.Task, bmc inventory.BMC,
 	return a.emit(ctx, task, bmc, stay)
 }
 
-// emit ends a round: it logs out first, so that when the last verdict is out no session is open.
+// emit ends a round: it logs out first, so that when the last verdict is out no session is open. Only where a login's answer
+// is still missing the verdict does not wait for that; the BMC stays locked until the session, should it come, is ended.
 func (s *Shared) emit(ctx context.Context, task checks.Task, bmc inventory.BMC, stay *stay) error {
-	if stay != nil {
-		s.Visits.close(ctx, stay)
+	late := stay != nil && s.lateLogin(task)
+	if stay != nil && !late {
+		s.Visits.close(ctx, stay, logoutTime)
 	}
 	v := results.Judge(task, bmc, s.Chain, s.Satellite, time.Now())
 	if err := s.Sink.Emit(ctx, v); err != nil {
 		return fmt.Errorf("emit verdict of %s: %w", task.Round, err)
+	}
+	if late {
+		s.judged(v)
+		s.Visits.close(ctx, stay, lateLogoutTime)
 	}
 	s.Visits.end(task.Round, stay)
 	s.ended(v)
 	return nil
 }
 
+// lateLogin says whether the BMC may still answer a login that the check gave up.
+func (s *Shared) lateLogin(task checks.Task) bool {
+	last := task.Done[len(task.Done)-1]
+	check, _ := s.Chain.Check(last.Check)
+	return check.Logs && last.Reason == checks.APITimeout
+}
+
 func (s *Shared) ended(v results.Verdict) {
 	if s.Ended != nil {
 		s.Ended(v)
+	}
+}
+
+func (s *Shared) judged(v results.Verdict) {
+	if s.Judged != nil {
+		s.Judged(v)
 	}
 }
 

@@ -71,7 +71,9 @@ func (a *Actor) probe(ctx context.Context, visit *checks.Visit, round checks.Rou
 	if err != nil {
 		return checks.NewResult(a.Check.Name, checks.Finding{}, err, start, time.Now()), nil
 	}
-	proof := a.watch(ctx, visit.BMC)
+	watching, cancel := context.WithCancel(ctx) // the window ends with the check, unless proof is asked for
+	defer cancel()
+	proof := a.watch(watching, visit.BMC)
 	known := visit.Known
 	finding, err, panicked := a.run(ctx, visit)
 	if panicked != nil {
@@ -79,8 +81,8 @@ func (a *Actor) probe(ctx context.Context, visit *checks.Visit, round checks.Rou
 	}
 	end := time.Now()
 	result = seen(checks.NewResult(a.Check.Name, finding, err, start, end), proof)
-	if a.Sight != nil && answered(result) {
-		a.Sight.Answered(visit.BMC, end)
+	if a.Sight != nil && checks.Answers(result) {
+		a.Sight.Answered(visit.BMC, start)
 	}
 	result = a.settle(pass, result, end)
 	if !reflect.DeepEqual(known, visit.Known) {
@@ -135,7 +137,7 @@ func (a *Actor) run(ctx context.Context, visit *checks.Visit) (f checks.Finding,
 
 // recovered closes the visit, whose connections nobody knows the state of, and hands the task back, or gives it up.
 func (a *Actor) recovered(ctx context.Context, stay *stay, panicked error) error {
-	a.Visits.close(ctx, stay)
+	a.Visits.close(ctx, stay, logoutTime)
 	if a.Visits.panicked(stay) < poisonous {
 		return panicked
 	}
@@ -151,7 +153,7 @@ func (a *Actor) watch(ctx context.Context, bmc inventory.BMC) func() checks.Proo
 
 // seen makes a network failure ours when nobody else was seen during the probe either.
 func seen(r checks.Result, proof func() checks.Proof) checks.Result {
-	if proof == nil || r.Outcome != checks.Failed || !network(r.Reason) {
+	if proof == nil || r.Outcome != checks.Failed || !checks.NetworkReason(r.Reason) {
 		return r
 	}
 	switch p := proof(); {
@@ -162,15 +164,4 @@ func seen(r checks.Result, proof func() checks.Proof) checks.Result {
 		r.Outcome, r.Reason = checks.OutcomeUnknown, checks.SelfBlind
 	}
 	return r
-}
-
-// network says whether a reason may as well be a fault of the network between us and the BMC.
-func network(r checks.Reason) bool {
-	return strings.HasPrefix(string(r), "net.") || r == checks.TLSTimeout || r == checks.IPMITimeout
-}
-
-// answered says whether a result proves that the BMC itself answered. A refused connection does not: a firewall may refuse.
-func answered(r checks.Result) bool {
-	return r.Outcome == checks.OK ||
-		r.Outcome == checks.Failed && !network(r.Reason) && r.Reason != checks.APITimeout
 }

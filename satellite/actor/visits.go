@@ -13,8 +13,12 @@ import (
 	"lamplighter/satellite/memory"
 )
 
-// logoutTime is how long a visit may take to log out.
-const logoutTime = 5 * time.Second
+// logoutTime is how long a visit may take to log out, lateLogoutTime the same where a login's answer is still missing: checks
+// wait 30 s for that.
+const (
+	logoutTime     = 5 * time.Second
+	lateLogoutTime = 35 * time.Second
+)
 
 // remembered is how many rounds of a BMC are remembered as over, for copies of their tasks that come late.
 const remembered = 8
@@ -222,10 +226,12 @@ func (d *door) next() int {
 	return best
 }
 
-// close logs out, on a context of its own: also when the round was cancelled. The results stay.
-func (v *Visits) close(ctx context.Context, s *stay) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), logoutTime)
+// close logs out, on a context of its own: also when the round was cancelled. It takes at most as long as said, and from
+// the end of ctx on no more than logoutTime. The results stay.
+func (v *Visits) close(round context.Context, s *stay, most time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(round), most)
 	defer cancel()
+	defer context.AfterFunc(round, func() { time.AfterFunc(logoutTime, cancel) })()
 	defer func() { _ = recover() }() // a visit is also closed after a panic, in whatever state that left it
 	if s.visit != nil {
 		_ = s.visit.Close(ctx) // a session that could not be closed is left to time out
@@ -264,7 +270,7 @@ func (v *Visits) closeIdle(ctx context.Context, which func(*stay) bool) {
 	var group sync.WaitGroup
 	for _, s := range idle {
 		group.Go(func() {
-			v.close(ctx, s)
+			v.close(ctx, s, logoutTime)
 			v.mu.Lock()
 			defer v.mu.Unlock()
 			v.remove(s)

@@ -80,7 +80,7 @@ func New(c Config) *Satellite {
 	s.scheduler = schedule.New(schedule.Config{
 		Chain: c.Chain, Interval: c.Interval, Drain: c.Drain, Visits: slots.ForRoutine(c.Visits), Start: s.start,
 	})
-	s.shared.Ended, s.shared.Stalled = s.scheduler.Ended, s.scheduler.Stalled
+	s.shared.Ended, s.shared.Judged, s.shared.Stalled = s.scheduler.Ended, s.scheduler.Judged, s.scheduler.Stalled
 	return s
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"lamplighter/checks"
 	"lamplighter/inventory"
+	"lamplighter/results"
 )
 
 // Missing is the error of a stop that did not wait for all rounds, or that came before they began.
@@ -39,7 +40,7 @@ func (s *Scheduler) Once(ctx context.Context, bmcs []inventory.BMC, why checks.W
 	_ = s.drain() // what it did not wait for is still owed
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.Copy(s.failed, s.owed)
+	maps.Copy(s.failed, s.unjudged(s.owed))
 	if len(s.failed) > 0 {
 		return missing(s.failed)
 	}
@@ -79,9 +80,28 @@ func (s *Scheduler) drain() error {
 		select {
 		case <-s.wake:
 		case <-limit.C:
-			return missing(left)
+			return s.cut(left)
 		}
 	}
+}
+
+// cut is the error of a stop that waits no longer for those that are left.
+func (s *Scheduler) cut(left map[inventory.ID]time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if left = s.unjudged(left); len(left) > 0 {
+		return missing(left)
+	}
+	return nil
+}
+
+// unjudged leaves out the rounds whose verdict is out. s.mu is held.
+func (s *Scheduler) unjudged(left map[inventory.ID]time.Time) map[inventory.ID]time.Time {
+	maps.DeleteFunc(left, func(id inventory.ID, _ time.Time) bool {
+		t := s.turns[id]
+		return t != nil && t.current != nil && t.current.judged
+	})
+	return left
 }
 
 func (s *Scheduler) left() map[inventory.ID]time.Time {
@@ -94,4 +114,13 @@ func (s *Scheduler) left() map[inventory.ID]time.Time {
 		}
 	}
 	return left
+}
+
+// Judged says that a round's verdict is out, but that its visit takes long to close: a stop waits for it, but misses nothing.
+func (s *Scheduler) Judged(v results.Verdict) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.turns[v.BMC]; t != nil && t.runs(v.Round) {
+		t.current.judged = true
+	}
 }

@@ -31,7 +31,7 @@ type Config struct {
 	Start func(ctx context.Context, bmc inventory.BMC, task checks.Task) error
 }
 
-// Scheduler starts rounds: by Run, or by Once. Ended and Stalled are for the actors. Safe for concurrent use.
+// Scheduler starts rounds: by Run, or by Once. Ended, Judged and Stalled are for the actors. Safe for concurrent use.
 type Scheduler struct {
 	Config
 	wake chan struct{} // holds a token when there may be something to do
@@ -59,8 +59,9 @@ type turn struct {
 }
 
 type current struct {
-	round checks.Round
-	slot  *slots.Slot
+	round  checks.Round
+	slot   *slots.Slot
+	judged bool // its verdict is out, its visit is not closed yet
 }
 
 func (t *turn) runs(r checks.Round) bool {
@@ -219,7 +220,7 @@ func (s *Scheduler) start(ctx context.Context, t *turn, e entry, slot *slots.Slo
 	if s.Interval > 0 && e.why == checks.Routine && t.steady && t.rev == task.Rev {
 		task.Carried = Carry(s.Chain, t.last, now)
 	}
-	t.rev, t.current = task.Rev, &current{task.Round, slot}
+	t.rev, t.current = task.Rev, &current{round: task.Round, slot: slot}
 	if err := s.Start(ctx, t.bmc, task); err != nil {
 		s.finish(t, answer{err: fmt.Errorf("start round %s: %w", task.Round, err)})
 		s.skipped++
