@@ -118,7 +118,7 @@ func (h *handshake) openSession(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case answer.status != 0 && (answer.short || answer.console == h.console):
+		case answer.refuses(h.console):
 			return &StatusError{StageOpen, answer.status}
 		case answer.console != h.console:
 			return errNotOurs
@@ -145,7 +145,7 @@ func (h *handshake) rakp1(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case answer.status != 0 && (answer.short || answer.console == h.console):
+		case answer.refuses(h.console):
 			return &StatusError{StageRAKP1, answer.status}
 		case answer.console != h.console:
 			return errNotOurs
@@ -173,7 +173,7 @@ func (h *handshake) rakp3(ctx context.Context, s *Session) error {
 		switch {
 		case err != nil:
 			return err
-		case answer.status != 0 && (answer.short || answer.console == h.console):
+		case answer.refuses(h.console):
 			return &StatusError{StageRAKP3, answer.status}
 		case answer.console != h.console:
 			return errNotOurs
