@@ -108,6 +108,8 @@ func ipmiFault(err error) error {
 	switch {
 	case errors.Is(err, rmcp.ErrCredential):
 		return Ours(SelfNoCredential, err)
+	case errors.Is(err, rmcp.ErrCrossed): // the BMC knew the password: this is no refusal of it
+		return Blame(IPMIMalformed, err)
 	case errors.As(err, &status):
 		return Blame(statusReasons[status.Meaning()], err)
 	}
