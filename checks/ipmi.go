@@ -44,9 +44,14 @@ func (d *ipmiDriver) Open(ctx context.Context) error {
 	}
 	d.session, v.Known.Suite = session, session.Suite()
 	d.facts = Facts{"ipmi_version": "2.0", "cipher_suite": strconv.Itoa(int(session.Suite()))}
-	if session.Suite() == order[0] {
-		d.facts = merge(d.facts, makeOf(ctx, session))
+	if session.Suite() != order[0] {
+		return nil
 	}
+	facts, err := makeOf(ctx, session)
+	if err != nil {
+		return ipmiFault(err)
+	}
+	d.facts = merge(d.facts, facts)
 	return nil
 }
 
@@ -103,6 +108,8 @@ func ipmiFault(err error) error {
 	switch {
 	case errors.Is(err, rmcp.ErrCredential):
 		return Ours(SelfNoCredential, err)
+	case errors.Is(err, rmcp.ErrCrossed): // the BMC knew the password: this is no refusal of it
+		return Blame(IPMIMalformed, err)
 	case errors.As(err, &status):
 		return Blame(statusReasons[status.Meaning()], err)
 	}
@@ -115,18 +122,26 @@ func ipmiFault(err error) error {
 }
 
 // chassisFault is for a BMC that let us log in: whatever keeps it from answering now, the power state is what is missing.
+// Answers that are not its own, or that nobody can read, are another matter.
 func chassisFault(err error) error {
 	var completion *rmcp.CompletionError
-	if errors.As(err, &completion) && completion.Code == rmcp.CodePrivilege {
+	switch {
+	case errors.As(err, &completion) && completion.Code == rmcp.CodePrivilege:
 		return Blame(AuthPrivilege, err)
+	case foreign(err):
+		return Blame(IPMIMalformed, err)
+	case completion != nil:
+		return Blame(PowerUnreadable, err)
 	}
-	for _, theirs := range []error{rmcp.ErrTimeout, rmcp.ErrRefused, rmcp.ErrUnreachable, rmcp.ErrMalformed, rmcp.ErrForged} {
+	for _, theirs := range []error{rmcp.ErrTimeout, rmcp.ErrRefused, rmcp.ErrUnreachable, rmcp.ErrShort} {
 		if errors.Is(err, theirs) {
 			return Blame(PowerUnreadable, err)
 		}
 	}
-	if completion != nil {
-		return Blame(PowerUnreadable, err)
-	}
 	return err
+}
+
+// foreign says whether all that came within a session was forged or unreadable.
+func foreign(err error) bool {
+	return errors.Is(err, rmcp.ErrForged) || errors.Is(err, rmcp.ErrMalformed) && !errors.Is(err, rmcp.ErrShort)
 }

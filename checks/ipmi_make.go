@@ -11,13 +11,17 @@ import (
 // makeWait is how long a login waits for the BMC's make, which it can do without.
 const makeWait = 2 * time.Second
 
-// makeOf asks a BMC what it is. One that does not say logs in all the same: the power check tells whether it answers.
-func makeOf(ctx context.Context, session *rmcp.Session) Facts {
+// makeOf asks a BMC what it is. One that does not say has let us in all the same: the power check tells whether it answers.
+// One whose answers are forged or unreadable has not.
+func makeOf(ctx context.Context, session *rmcp.Session) (Facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, makeWait)
 	defer cancel()
 	id, err := session.DeviceID(ctx)
-	if err != nil {
-		return nil
+	switch {
+	case foreign(err):
+		return nil, err
+	case err != nil:
+		return nil, nil
 	}
 	facts := Facts{
 		"firmware":        id.Firmware,
@@ -27,7 +31,7 @@ func makeOf(ctx context.Context, session *rmcp.Session) Facts {
 	if name := manufacturers[id.Manufacturer]; name != "" {
 		facts["vendor"] = name
 	}
-	return facts
+	return facts, nil
 }
 
 // manufacturers are the makers of most BMCs (IANA private enterprise numbers).

@@ -130,8 +130,8 @@ var Faults = []FaultInfo{
 	{Garbage, "garbage", ipmi, "ipmi-login", "ipmi.malformed", false, "", "tells its capabilities, then answers noise behind the right tag"},
 	{ForgedRAKP2, "forged-rakp2", ipmi, "ipmi-login", "auth.rejected", false, "", "cannot prove the password in RAKP 2: an impostor, or a wrong password; nobody can tell"},
 	{ForgedRAKP4, "forged-rakp4", ipmi, "ipmi-login", "ipmi.malformed", false, "", "signs RAKP 4 wrongly, and forgets the session"},
-	{ForgedAuthCode, "forged-authcode", ipmi, "power", "power.unreadable", false, "", "signs each answer within the session wrongly"},
-	{Truncated, "truncated", ipmi, "power", "power.unreadable", false, "", "answers within the session are encrypted, rightly signed and too short to be decrypted"},
+	{ForgedAuthCode, "forged-authcode", ipmi, "ipmi-login", "ipmi.malformed", false, "", "signs each answer within the session wrongly"},
+	{Truncated, "truncated", ipmi, "ipmi-login", "ipmi.malformed", false, "", "answers within the session are encrypted, rightly signed and too short to be decrypted"},
 	{ChassisFail, "chassis-fail", ipmi, "power", "power.unreadable", false, "", "completion code 0xff for Get Chassis Status"},
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Kind is what a datagram is, as far as one sees from outside.
@@ -49,6 +50,7 @@ type Disturb func(kind Kind, nth int, datagram []byte) [][]byte
 type Relay struct {
 	Address netip.AddrPort
 
+	delay   time.Duration // of each answer
 	front   *net.UDPConn
 	bmc     netip.AddrPort
 	disturb Disturb
@@ -77,6 +79,16 @@ func StartRelay(t testing.TB, bmc netip.AddrPort, disturb Disturb) *Relay {
 	}
 	r.readers.Go(r.forward)
 	t.Cleanup(r.close)
+	return r
+}
+
+// StartSlowRelay is StartRelay with a BMC that takes so much longer for each answer.
+func StartSlowRelay(t testing.TB, bmc netip.AddrPort, delay time.Duration, disturb Disturb) *Relay {
+	t.Helper()
+	r := StartRelay(t, bmc, disturb)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.delay = delay
 	return r
 }
 
@@ -134,6 +146,7 @@ func (r *Relay) back(client netip.AddrPort) *net.UDPConn {
 		return nil
 	}
 	r.backs[client] = back
+	delay := r.delay
 	r.readers.Go(func() {
 		for buf := make([]byte, 2048); ; {
 			n, err := back.Read(buf)
@@ -144,7 +157,7 @@ func (r *Relay) back(client netip.AddrPort) *net.UDPConn {
 				continue
 			}
 			for _, d := range r.pass(buf[:n], false) {
-				_, _ = r.front.WriteToUDPAddrPort(d, client)
+				time.AfterFunc(delay, func() { _, _ = r.front.WriteToUDPAddrPort(d, client) }) // nobody cares after close
 			}
 		}
 	})

@@ -29,7 +29,10 @@ type waiter struct {
 	kind    kind
 	id      uint32
 	console uint32 // our session ID, while it waits for RAKP 4
+	more    uint32 // so many tags after id are this question's too
 	answers chan answer
+
+	rtt time.Duration // what the BMC was seen to take; for whoever asks alone
 }
 
 // answer is a packet, or an error: ErrMalformed is not the end, because anybody can send nonsense in the BMC's name.
@@ -70,7 +73,14 @@ func (c *Client) forget(w *waiter) {
 func (c *Client) await(w *waiter, k kind, console uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w.kind, w.console = k, console
+	w.kind, w.console, w.more = k, console, 0
+}
+
+// widen has w take answers under the next tag, too.
+func (c *Client) widen(w *waiter) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w.more++
 }
 
 // deliver hands a datagram to whoever waits for it. A flood finds the channel full and is dropped.
@@ -93,6 +103,9 @@ func (c *Client) deliver(from netip.AddrPort, datagram []byte) {
 }
 
 func (w *waiter) waitsFor(p packet) bool {
+	if w.kind == fromOpenSession && p.kind == fromOpenSession {
+		return uint32(uint8(p.id-w.id)) <= w.more
+	}
 	return w.kind == p.kind && w.id == p.id || w.kind == fromRAKP4 && p.kind == fromSealedRAKP4 && w.console == p.id
 }
 
@@ -113,7 +126,8 @@ func (w *waiter) offer(a answer) {
 }
 
 // Retransmission: the first wait, doubled each time up to the last. A context that ends sooner makes it shorter, so that a
-// single lost datagram is survived.
+// single lost datagram is survived; a BMC that was seen to be slower makes it longer, so that nothing is repeated whose answer
+// is on its way.
 const (
 	firstWait = time.Second
 	lastWait  = 4 * time.Second
@@ -122,13 +136,10 @@ const (
 // ask sends a datagram, again and again while ctx lasts, until read takes an answer or fails for good. What read calls
 // malformed, forged or not ours is passed over, because anybody can send it; it is the error only if nothing better came.
 func (c *Client) ask(ctx context.Context, w *waiter, datagram func() []byte, read func(packet) error) error {
-	wait := firstWait
-	if deadline, ok := ctx.Deadline(); ok {
-		wait = min(wait, max(time.Until(deadline)/3, 10*time.Millisecond))
-	}
+	wait := w.patience(ctx)
 	w.drain()
 	var flaw error
-	for ; ; wait = min(2*wait, lastWait) {
+	for ; ; wait = max(wait, min(2*wait, lastWait)) {
 		if ctx.Err() != nil {
 			return ended(ctx, flaw)
 		}
@@ -140,6 +151,15 @@ func (c *Client) ask(ctx context.Context, w *waiter, datagram func() []byte, rea
 			return err
 		}
 	}
+}
+
+// patience is how long the first transmission is given.
+func (w *waiter) patience(ctx context.Context) time.Duration {
+	wait := firstWait
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, max(time.Until(deadline)/3, 10*time.Millisecond))
+	}
+	return max(wait, 2*w.rtt)
 }
 
 // drain drops what came before the question was asked.

@@ -14,6 +14,8 @@ var (
 	ErrSuite       = errors.New("cipher suite not supported")
 	ErrMalformed   = errors.New("malformed answer")
 	ErrForged      = errors.New("answer with a wrong signature")
+	// ErrShort is an ErrMalformed that the BMC itself signed: it answered, but with less than was asked for.
+	ErrShort = fmt.Errorf("%w: data missing", ErrMalformed)
 	// ErrCredential is ours: a login that IPMI 2.0 cannot express. Nothing was sent.
 	ErrCredential = errors.New("credential does not fit IPMI 2.0")
 	// ErrClosed is ours too.
@@ -88,9 +90,9 @@ func (e *StatusError) Error() string {
 // Meaning says what the status means.
 func (e *StatusError) Meaning() Meaning { return statuses[e.Code].meaning }
 
-// Is makes a status that denies the suite ErrSuite.
+// Is makes a status that denies the suite ErrSuite, as long as nothing made with the password was sent.
 func (e *StatusError) Is(target error) bool {
-	return target == ErrSuite && e.Meaning() == NoSuite
+	return target == ErrSuite && e.Meaning() == NoSuite && e.Stage != StageRAKP3
 }
 
 // CompletionError is a command that the BMC answered with an error (table 5-2).

@@ -32,35 +32,42 @@ type handshake struct {
 	guid             [16]byte
 
 	repeated bool // some datagram was sent more than once
+	// sent is when the message under way was sent, each time; slowest is how long an answer took at most, as far as one can
+	// tell: of what was repeated, nobody knows which was answered.
+	sent    []time.Time
+	slowest time.Duration
 }
 
-func (c *Client) open(ctx context.Context, addr netip.AddrPort, login Login, s suite) (*Session, error) {
+// open logs in with one suite. rtt is how slow the BMC was seen to be, the one returned how slow it may be.
+func (c *Client) open(ctx context.Context, addr netip.AddrPort, login Login, s suite, rtt time.Duration) (*Session, time.Duration, error) {
 	session := c.expect(addr, fromSession, 0)
 	h := &handshake{
 		client: c, waiter: c.expect(addr, fromOpenSession, 256), suite: s,
 		user: login.Username, key: []byte(login.Password.Reveal()), console: session.id,
 	}
+	h.slowest, h.waiter.rtt = rtt, rtt
 	defer c.forget(h.waiter)
 	opened, err := h.run(ctx)
 	if err != nil {
 		c.forget(session)
-		return nil, h.orCrossed(err)
+		return nil, h.slowest, h.orCrossed(err)
 	}
+	session.rtt = h.waiter.rtt
 	opened.waiter = session
-	return opened, nil
+	return opened, h.slowest, nil
 }
 
-// errCrossed: a BMC that is slower than our repetition may answer with fresh random numbers and then count only on those
+// ErrCrossed: a BMC that is slower than our repetition may answer with fresh random numbers and then count only on those
 // (pyghmi, goipmi-server, phosphor-net-ipmid#16), so that signatures do not match although the password does.
-var errCrossed = errors.New("a repeated datagram crossed its answer")
+var ErrCrossed = errors.New("a repeated datagram crossed its answer")
 
-// orCrossed marks what may be errCrossed: a refusal of our RAKP 3 after the BMC has proved that it knows the password. A RAKP 2
+// orCrossed marks what may be ErrCrossed: a refusal of our RAKP 3 after the BMC has proved that it knows the password. A RAKP 2
 // that does not verify is not tried again: it may as well be a wrong password, and nobody's retry may lock an account.
 func (h *handshake) orCrossed(err error) error {
 	var status *StatusError
 	refused := errors.As(err, &status) && status.Stage == StageRAKP3 && status.Code == statusIntegrity
 	if h.repeated && refused {
-		return fmt.Errorf("%w, or: %w", errCrossed, err)
+		return fmt.Errorf("%w, or: %w", ErrCrossed, err)
 	}
 	return err
 }
@@ -113,22 +120,53 @@ func (h *handshake) openSession(ctx context.Context) error {
 	for i, algorithm := range []byte{h.suite.authentication, h.suite.integrity, h.suite.confidentiality} {
 		request = append(request, byte(i), 0, 0, 8, algorithm, 0, 0, 0)
 	}
-	return h.ask(ctx, payloadOpenRequest, request, func(p packet) error {
-		answer, err := parseOpenSession(p.payload)
-		switch {
-		case err != nil:
-			return err
-		case answer.status != 0 && (answer.short || answer.console == h.console):
-			return &StatusError{StageOpen, answer.status}
-		case answer.console != h.console:
+	newest := -1 // the last transmission that was answered
+	read := func(p packet) error {
+		nth := int(uint8(p.payload[0] - h.tag()))
+		if nth < newest {
 			return errNotOurs
-		case answer.algorithms != [3]byte{h.suite.authentication, h.suite.integrity, h.suite.confidentiality}:
-			return fmt.Errorf("%w: asked for algorithms %d, %d, %d, the BMC answered %v", ErrSuite,
-				h.suite.authentication, h.suite.integrity, h.suite.confidentiality, answer.algorithms)
 		}
-		h.managed = answer.managed
-		return nil
-	})
+		err := h.opened(p)
+		if errors.Is(err, errNotOurs) || errors.Is(err, ErrMalformed) {
+			return err
+		}
+		newest = nth
+		h.took(h.sent[nth], true)
+		return err
+	}
+	if err := h.ask(ctx, payloadOpenRequest, request, read); err != nil {
+		return err
+	}
+	if newest < len(h.sent)-1 { // the newest session is the one that a BMC with a single place for one has kept
+		_ = h.waiter.listen(ctx, h.waiter.rtt, new(error), read)
+	}
+	return nil
+}
+
+// took remembers how slow the BMC is; known says that nothing was repeated, or that the answer says which it answers.
+func (h *handshake) took(since time.Time, known bool) {
+	rtt := time.Since(since)
+	if h.slowest = max(h.slowest, rtt); known {
+		h.waiter.rtt = max(h.waiter.rtt, rtt)
+	}
+}
+
+// opened takes in an Open Session response.
+func (h *handshake) opened(p packet) error {
+	answer, err := parseOpenSession(p.payload)
+	switch {
+	case err != nil:
+		return err
+	case answer.refuses(h.console):
+		return &StatusError{StageOpen, answer.status}
+	case answer.console != h.console:
+		return errNotOurs
+	case answer.algorithms != [3]byte{h.suite.authentication, h.suite.integrity, h.suite.confidentiality}:
+		return fmt.Errorf("%w: asked for algorithms %d, %d, %d, the BMC answered %v", ErrSuite,
+			h.suite.authentication, h.suite.integrity, h.suite.confidentiality, answer.algorithms)
+	}
+	h.managed = answer.managed
+	return nil
 }
 
 // rakp1 names the user and has the BMC prove that it knows the password (sections 13.20 and 13.21). Nothing made with the
@@ -145,7 +183,7 @@ func (h *handshake) rakp1(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case answer.status != 0 && (answer.short || answer.console == h.console):
+		case answer.refuses(h.console):
 			return &StatusError{StageRAKP1, answer.status}
 		case answer.console != h.console:
 			return errNotOurs
@@ -173,7 +211,7 @@ func (h *handshake) rakp3(ctx context.Context, s *Session) error {
 		switch {
 		case err != nil:
 			return err
-		case answer.status != 0 && (answer.short || answer.console == h.console):
+		case answer.refuses(h.console):
 			return &StatusError{StageRAKP3, answer.status}
 		case answer.console != h.console:
 			return errNotOurs
@@ -198,21 +236,33 @@ func (h *handshake) name() []byte { return append([]byte{role, byte(len(h.user))
 
 func id(session uint32) []byte { return binary.LittleEndian.AppendUint32(nil, session) }
 
-// ask sends the same bytes each time, so that a BMC that got them twice sees one login. Before Open Session is repeated a
-// question outside of any session is asked: pyghmi (1.5.34, so virtualbmc too) takes what comes from an address for its last
-// session's until it has answered one.
+// ask sends the same bytes each time, so that a BMC that got them twice sees one login. Only Open Session has another tag each
+// time, which tells what its answer answers. Before it is repeated a question outside of any session is asked: pyghmi (1.5.34,
+// so virtualbmc too) takes what comes from an address for its last session's until it has answered one.
 func (h *handshake) ask(ctx context.Context, payloadType byte, payload []byte, read func(packet) error) error {
-	datagram, sent := plain20(payloadType, 0, 0, payload), 0
-	return h.client.ask(ctx, h.waiter, func() []byte {
-		sent++
-		h.repeated = h.repeated || sent > 1
-		if sent > 1 && payloadType == payloadOpenRequest {
-			ctx, cancel := context.WithTimeout(ctx, outsideWait)
-			defer cancel()
-			_, _ = h.client.Capabilities(ctx, h.waiter.addr) // whatever the answer: Open Session follows
+	h.sent = nil
+	err := h.client.ask(ctx, h.waiter, func() []byte {
+		if len(h.sent) > 0 {
+			h.repeated = true
+			if payloadType == payloadOpenRequest {
+				h.askOutside(ctx)
+				h.client.widen(h.waiter)
+				payload[0]++
+			}
 		}
-		return datagram
+		h.sent = append(h.sent, time.Now())
+		return plain20(payloadType, 0, 0, payload)
 	}, read)
+	if payloadType != payloadOpenRequest && len(h.sent) > 0 {
+		h.took(h.sent[0], len(h.sent) == 1)
+	}
+	return err
+}
+
+func (h *handshake) askOutside(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, outsideWait)
+	defer cancel()
+	_, _ = h.client.Capabilities(ctx, h.waiter.addr) // whatever the answer: Open Session follows
 }
 
 const outsideWait = 300 * time.Millisecond

@@ -1,6 +1,7 @@
 package rmcp
 
 import (
+	"crypto/rand"
 	"errors"
 	"slices"
 	"sync"
@@ -185,5 +186,70 @@ func TestALateCopyOfAnAnswerIsIgnored(t *testing.T) {
 		if status, err := session.ChassisStatus(soon(t)); err != nil || !status.PowerOn {
 			t.Fatalf("%+v, %v", status, err)
 		}
+	}
+}
+
+func TestARefusalMayNameNoSession(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[byte]error{
+		payloadOpenRequest: &StatusError{StageOpen, 0x01}, payloadRAKP1: &StatusError{StageRAKP1, 0x0d}, payloadRAKP3: &StatusError{StageRAKP3, 0x0f},
+	} {
+		code := want.(*StatusError).Code
+		b := startImpostor(t, &impostor{bend: func(pt byte, _ int, payload []byte) []byte {
+			if pt == at {
+				payload[1] = code
+				clear(payload[4:8])
+			}
+			return payload
+		}})
+		_, err := running(t).Open(soon(t), b.addr, fakeLogin(17))
+		if status := new(StatusError); !errors.As(err, &status) || *status != *want.(*StatusError) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+}
+
+func TestNoOtherSuiteIsTriedOnceThePasswordWasUsed(t *testing.T) {
+	t.Parallel()
+	for code := byte(1); code < 0x13; code++ {
+		if code == 0x02 || code == 0x08 {
+			continue // the half-open session was lost: once more
+		}
+		b := startImpostor(t, &impostor{bend: at(payloadRAKP3, func(b []byte) []byte { return []byte{b[0], code} })})
+		if _, err := running(t).Open(soon(t), b.addr, fakeLogin()); err == nil || errors.Is(err, ErrSuite) {
+			t.Errorf("status 0x%02x: %v", code, err)
+		}
+		if n := len(b.got(payloadRAKP3)); n != 1 {
+			t.Errorf("status 0x%02x: %d RAKP 3, want 1", code, n)
+		}
+	}
+}
+
+// TestNoiseIsNamedAndShortensNothing: a BMC that answers noise to everything is malformed; beside a slow right answer noise
+// from its address changes nothing.
+func TestNoiseIsNamedAndShortensNothing(t *testing.T) {
+	t.Parallel()
+	noise := func(n int) []byte {
+		d := make([]byte, n)
+		_, _ = rand.Read(d)
+		return d
+	}
+	c := running(t)
+	deaf := startImpostor(t, &impostor{raw: func(*impostor, byte, int, []byte) [][]byte { return [][]byte{noise(60), noise(3)} }})
+	if _, err := c.Open(soon(t), deaf.addr, fakeLogin()); !errors.Is(err, ErrMalformed) {
+		t.Errorf("%v, want %v", err, ErrMalformed)
+	}
+	slow := startImpostor(t, &impostor{raw: func(_ *impostor, _ byte, nth int, d []byte) [][]byte {
+		if nth == 1 {
+			return slices.Repeat([][]byte{noise(100)}, 50)
+		}
+		return [][]byte{d}
+	}})
+	session, err := c.Open(soon(t), slow.addr, fakeLogin())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := session.ChassisStatus(soon(t)); err != nil || !status.PowerOn {
+		t.Errorf("%+v, %v", status, err)
 	}
 }

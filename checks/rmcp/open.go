@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"lamplighter/inventory"
 )
@@ -47,13 +48,15 @@ func (c *Client) Open(ctx context.Context, addr netip.AddrPort, login Login) (*S
 		login.Suites = Suites(0)
 	}
 	var refused []error
+	var rtt time.Duration
 	for _, id := range login.Suites {
 		chosen, ok := suiteByID(id)
 		if !ok {
 			refused = append(refused, fmt.Errorf("%w: we do not speak suite %d", ErrSuite, id))
 			continue
 		}
-		session, err := c.openTwice(ctx, addr, login, chosen)
+		var session *Session
+		session, rtt, err = c.openTwice(ctx, addr, login, chosen, rtt)
 		if !errors.Is(err, ErrSuite) {
 			return session, wrap(err, "log in to %s as %q with cipher suite %d", addr, login.Username, id)
 		}
@@ -84,11 +87,11 @@ func wrap(err error, format string, args ...any) error {
 
 // openTwice begins anew, once, when the BMC lost the half-open session (Supermicro, ipmitool#154), or when a datagram that
 // we repeated crossed its late answer.
-func (c *Client) openTwice(ctx context.Context, addr netip.AddrPort, login Login, s suite) (*Session, error) {
-	session, err := c.open(ctx, addr, login, s)
+func (c *Client) openTwice(ctx context.Context, addr netip.AddrPort, login Login, s suite, rtt time.Duration) (*Session, time.Duration, error) {
+	session, rtt, err := c.open(ctx, addr, login, s, rtt)
 	var status *StatusError
-	if errors.Is(err, errCrossed) || errors.As(err, &status) && status.Meaning() == Transient {
-		return c.open(ctx, addr, login, s)
+	if errors.Is(err, ErrCrossed) || errors.As(err, &status) && status.Meaning() == Transient {
+		return c.open(ctx, addr, login, s, rtt)
 	}
-	return session, err
+	return session, rtt, err
 }

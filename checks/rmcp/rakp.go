@@ -19,6 +19,11 @@ type answered struct {
 	code       []byte   // RAKP 2: key exchange authentication code; RAKP 4: integrity check value
 }
 
+// refuses says whether a is a refusal that may be meant for our session: BMCs that know no such session name 0.
+func (a answered) refuses(console uint32) bool {
+	return a.status != 0 && (a.short || a.console == console || a.console == 0)
+}
+
 // parseAnswered reads what all answers begin with; want is the whole length of one that says that all is well.
 func parseAnswered(what string, b []byte, want int) (answered, error) {
 	if len(b) < 2 || b[1] == 0 && len(b) < want {

@@ -42,7 +42,7 @@ func (s *Session) ChassisStatus(ctx context.Context) (ChassisStatus, error) {
 
 func parseChassisStatus(b []byte) (ChassisStatus, error) {
 	if len(b) < 3 {
-		return ChassisStatus{}, fmt.Errorf("%w: chassis status of %d bytes", ErrMalformed, len(b))
+		return ChassisStatus{}, fmt.Errorf("%w: chassis status of %d bytes", ErrShort, len(b))
 	}
 	return ChassisStatus{PowerOn: b[0]&0x01 != 0, PowerFault: b[0]&0x08 != 0}, nil
 }
@@ -65,7 +65,7 @@ func (s *Session) DeviceID(ctx context.Context) (DeviceID, error) {
 
 func parseDeviceID(b []byte) (DeviceID, error) {
 	if len(b) < 11 {
-		return DeviceID{}, fmt.Errorf("%w: device ID of %d bytes", ErrMalformed, len(b))
+		return DeviceID{}, fmt.Errorf("%w: device ID of %d bytes", ErrShort, len(b))
 	}
 	return DeviceID{
 		Manufacturer: uint32(b[6]) | uint32(b[7])<<8 | uint32(b[8]&0x0f)<<16,
