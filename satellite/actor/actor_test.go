@@ -392,9 +392,11 @@ type sightOf struct {
 	checks.Proof
 	mu       sync.Mutex
 	answered int
+	watching context.Context
 }
 
-func (s *sightOf) Watch(context.Context, inventory.BMC) func() checks.Proof {
+func (s *sightOf) Watch(ctx context.Context, _ inventory.BMC) func() checks.Proof {
+	s.watching = ctx
 	return func() checks.Proof { return s.Proof }
 }
 
@@ -424,6 +426,9 @@ func TestProofOfSight(t *testing.T) {
 				s.send(t, s.task("a", 0, checks.Routine))
 				pass(time.Minute)
 				v := s.one(t)
+				if sight.watching.Err() == nil {
+					t.Error("the window is still open after the verdict")
+				}
 				stop()
 				if v.Reason != test.want || v.Health != test.health || !strings.Contains(v.Trail[0].Error, test.text) || sight.answered != test.answered {
 					t.Errorf("got %v %q, answered %d: %s", v.Health, v.Reason, sight.answered, v.Trail[0].Error)

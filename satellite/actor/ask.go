@@ -71,7 +71,9 @@ func (a *Actor) probe(ctx context.Context, visit *checks.Visit, round checks.Rou
 	if err != nil {
 		return checks.NewResult(a.Check.Name, checks.Finding{}, err, start, time.Now()), nil
 	}
-	proof := a.watch(ctx, visit.BMC)
+	watching, watched := context.WithCancel(ctx)
+	defer watched() // ctx lasts as long as the satellite
+	proof := a.watch(watching, visit.BMC)
 	known := visit.Known
 	finding, err, panicked := a.run(ctx, visit)
 	if panicked != nil {
