@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,17 +119,26 @@ func BenchmarkIdle(b *testing.B) {
 	for b.Loop() {
 		start := heap()
 		bmcs := fleet(n, func(int) bool { return false })
+		ctx, cancel := context.WithCancel(b.Context())
+		var ended atomic.Int64
 		s := run.New(run.Config{
-			Name: "sat", Chain: instant(), Keyring: keyring{}, Sink: nowhere(), Memory: remember(b), Interval: 24 * time.Hour,
+			Name: "sat", Chain: instant(), Keyring: keyring{}, Memory: remember(b), Interval: 5 * time.Second,
 			Visit: func(bmc inventory.BMC, known checks.Known) *checks.Visit {
 				return &checks.Visit{BMC: bmc, Known: known}
 			},
+			Sink: results.Func(func(context.Context, results.Verdict) error {
+				if ended.Add(1) == n {
+					cancel()
+				}
+				return nil
+			}),
 		})
 		s.Set(bmcs)
 		b.ReportMetric((heap()-start)/n, "B/BMC-new")
-		if err := s.Sweep(b.Context(), bmcs); err != nil {
+		if err := s.Run(ctx); err != nil {
 			b.Fatal(err)
 		}
+		cancel()
 		b.ReportMetric((heap()-start)/n, "B/BMC")
 		runtime.KeepAlive(s)
 	}
