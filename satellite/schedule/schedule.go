@@ -47,15 +47,16 @@ type Scheduler struct {
 
 // turn is one BMC's place in the schedule.
 type turn struct {
-	bmc     inventory.BMC
-	routine time.Time // the next routine round in the agenda; zero: none
-	waits   time.Time // the due of a routine round in ready; zero: none
-	current *current  // the round that runs
+	bmc     *inventory.BMC // nil: the inventory no longer has it
+	routine time.Time      // the next routine round in the agenda; zero: none
+	waits   time.Time      // the due of a routine round in ready; zero: none
+	current *current       // the round that runs
 	asked   []chan answer
 	state   results.State
-	last    results.Verdict
-	rev     string // of the record that last was about
-	steady  bool   // last found what the one before it found
+	last    *results.Verdict // by Once
+	good    []checks.Result  // by Run: those of the last verdict that later rounds may carry over; all else is too much to keep
+	rev     string           // of the record that good is about
+	steady  bool             // the last verdict found what the one before it found
 }
 
 type current struct {
@@ -73,13 +74,14 @@ func New(c Config) *Scheduler {
 	return &Scheduler{Config: c, wake: make(chan struct{}, 1), turns: map[inventory.ID]*turn{}}
 }
 
-// Set replaces the BMCs. What is known of those that stay, stays; rounds that run go on.
+// Set replaces the BMCs; it keeps the slice, which nobody may change any more. What is known of those that stay, stays; rounds that run go on.
 func (s *Scheduler) Set(bmcs []inventory.BMC) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.turns
 	s.turns = make(map[inventory.ID]*turn, len(bmcs))
-	for _, bmc := range bmcs {
+	for i := range bmcs {
+		bmc := &bmcs[i]
 		t := old[bmc.ID]
 		if t == nil {
 			t = &turn{}
@@ -97,7 +99,7 @@ func (s *Scheduler) Set(bmcs []inventory.BMC) {
 
 // retire lets a BMC go that the inventory no longer has. A round that runs counts until its verdict.
 func (s *Scheduler) retire(id inventory.ID, t *turn) {
-	if t.bmc.ID = ""; t.current != nil {
+	if t.bmc = nil; t.current != nil {
 		s.turns[id] = t
 		return
 	}
@@ -165,7 +167,7 @@ func (s *Scheduler) plan(now time.Time) {
 // place, and one of them is counted as skipped.
 func (s *Scheduler) fall(e entry) {
 	t := s.turns[e.bmc]
-	if t == nil || t.bmc.ID == "" {
+	if t == nil || t.bmc == nil {
 		return
 	}
 	if e.why != checks.Routine {
@@ -194,7 +196,7 @@ func (s *Scheduler) fall(e entry) {
 func (s *Scheduler) next(ctx context.Context, now time.Time) bool {
 	e := s.ready.agenda[0]
 	t := s.turns[e.bmc]
-	if t == nil || t.current != nil || t.bmc.ID == "" || t.state.Last.Due.After(e.due) {
+	if t == nil || t.current != nil || t.bmc == nil || t.state.Last.Due.After(e.due) {
 		heap.Pop(&s.ready)
 		if t != nil && e.why == checks.Routine {
 			t.waits = time.Time{}
@@ -218,10 +220,10 @@ func (s *Scheduler) start(ctx context.Context, t *turn, e entry, slot *slots.Slo
 		Expires: now.Add(s.budget()).UTC(),
 	}
 	if s.Interval > 0 && e.why == checks.Routine && t.steady && t.rev == task.Rev {
-		task.Carried = Carry(s.Chain, t.last, now)
+		task.Carried = Carry(s.Chain, results.Verdict{BMC: e.bmc, Health: checks.Available, Trail: t.good}, now)
 	}
 	t.rev, t.current = task.Rev, &current{round: task.Round, slot: slot}
-	if err := s.Start(ctx, t.bmc, task); err != nil {
+	if err := s.Start(ctx, *t.bmc, task); err != nil {
 		s.finish(t, answer{err: fmt.Errorf("start round %s: %w", task.Round, err)})
 		s.skipped++
 		if due, owed := s.owed[e.bmc]; owed {
@@ -254,14 +256,18 @@ func (s *Scheduler) Ended(v results.Verdict) {
 		}
 	}
 	t.steady = t.state.Health == checks.Unknown || t.state.Health == v.Health && t.state.Reason == v.Reason
-	t.state, t.last = results.Apply(t.state, v), v
+	t.state = results.Apply(t.state, v)
+	if s.Interval > 0 {
+		t.good = Carry(s.Chain, v, v.At)
+	}
 	if t.runs(v.Round) {
 		s.finish(t, answer{verdict: v})
 	}
 	if due, owed := s.owed[v.BMC]; owed && due.Equal(v.Round.Due) {
+		t.last = &v
 		delete(s.owed, v.BMC)
 	}
-	if t.bmc.ID == "" {
+	if t.bmc == nil {
 		delete(s.turns, v.BMC)
 	}
 	s.nudge()
