@@ -189,7 +189,7 @@ func demoTour(dir string, bmcs []inventory.BMC, stderr io.Writer) (*tour, error)
 	if err != nil {
 		return nil, err
 	}
-	t.config.Name, t.config.Visits, t.config.Interval, t.config.Drain = "demo", 64, demoInterval, 5*time.Second
+	t.config.Name, t.config.Visits, t.config.Interval, t.config.Drain = "demo", 64, demoInterval, time.Second
 	t.config.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	return t, nil
 }

@@ -61,17 +61,19 @@ func (s steps) result(r checks.Result) {
 	}
 }
 
-// stepDetail is what a person wants to see of a result, in pieces that a line's end must not cut: the facts, or the error.
+// stepDetail is what a person wants to see of a result, in pieces that a line's end must not cut: the facts; or the error, and
+// until when no login is tried.
 func stepDetail(r checks.Result) (pieces []string, gap string) {
-	if r.Outcome != checks.OK {
-		return words(string(r.Reason) + ": " + r.Error), " "
-	}
+	failed := r.Outcome != checks.OK
 	for name, value := range r.Facts {
-		if !slices.Contains(hiddenFacts, name) {
+		if !slices.Contains(hiddenFacts, name) && (!failed || strings.HasPrefix(name, "fence_")) {
 			pieces = append(pieces, name+"="+value)
 		}
 	}
 	slices.SortFunc(pieces, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
+	if failed {
+		return append(words(string(r.Reason)+": "+r.Error), pieces...), " "
+	}
 	return pieces, "  "
 }
 

@@ -49,7 +49,7 @@ func TestTheFirstLineNamesABMCOnce(t *testing.T) {
 	bmc := inventory.BMC{ID: "10.1.2.3", Address: netip.MustParseAddr("10.1.2.3"), Protocol: inventory.Auto}
 	listed := inventory.BMC{ID: "srv-17", Address: bmc.Address, Site: "ams1", Rack: "A01", Unit: 12, Protocol: inventory.Redfish, Port: 8443}
 	for want, b := range map[string]inventory.BMC{
-		"10.1.2.3  (auto, trust ca)\n":                                          bmc,
+		"10.1.2.3  (auto, trust ca)\n":                                         bmc,
 		"srv-17  10.1.2.3  ams1  A01  U12  (redfish on port 8443, trust ca)\n": listed,
 	} {
 		var out strings.Builder
