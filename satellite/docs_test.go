@@ -262,3 +262,24 @@ func (r *docsReader) run(t *testing.T, args ...string) outcome {
 	}
 	return lamplighter(t, args...)
 }
+
+func TestTheUnitIsWhatSystemdUnderstands(t *testing.T) {
+	unit := read(t, filepath.Join(repository, "deploy/lamplighter.service"))
+	for _, want := range []string{"lamplighter all --config /etc/lamplighter/lamplighter.yaml", "StateDirectory=lamplighter", "LoadCredential=keyring.yaml:", "AmbientCapabilities=CAP_NET_RAW"} {
+		if !strings.Contains(unit, want) {
+			t.Errorf("the unit lacks %s", want)
+		}
+	}
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("NOT TESTED: deploy/lamplighter.service: there is no systemd-analyze")
+	}
+	program, err := os.Executable() // whatever there is: verify asks only whether it could be run
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "lamplighter.service")
+	write(t, path, strings.Replace(unit, "ExecStart=/usr/local/bin/lamplighter", "ExecStart="+program, 1))
+	if out, err := exec.Command("systemd-analyze", "verify", "--man=no", path).CombinedOutput(); err != nil || bytes.Contains(out, []byte(path)) {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
