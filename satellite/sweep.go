@@ -129,8 +129,12 @@ func (o *sweepOptions) selected(fleet []inventory.BMC) ([]inventory.BMC, error) 
 	bmcs := slices.DeleteFunc(slices.Clone(fleet), func(b inventory.BMC) bool {
 		return len(o.sites) > 0 && !slices.Contains(o.sites, b.Site) || len(o.racks) > 0 && !slices.Contains(o.racks, b.Rack)
 	})
-	if len(bmcs) == 0 {
-		return nil, fmt.Errorf("no BMC of the %d in %s is in site %q, rack %q", len(fleet), o.inventory, o.sites, o.racks)
+	switch {
+	case len(fleet) == 0:
+		return nil, fmt.Errorf("%s lists no BMC: want a line for each below the header", o.inventory)
+	case len(bmcs) == 0:
+		return nil, fmt.Errorf("none of the %d BMCs in %s is in --site %q and --rack %q (empty: any)", len(fleet), o.inventory,
+			strings.Join(o.sites, ","), strings.Join(o.racks, ","))
 	}
 	return bmcs, nil
 }
