@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lamplighter/checks"
+	"lamplighter/checks/bmcsim"
 	"lamplighter/inventory"
 	"lamplighter/results"
 )
@@ -55,6 +56,9 @@ func TestDemoShowsEveryFaultWithinTenSeconds(t *testing.T) {
 	eventually(t, 10*time.Second, "the page that says what is wrong", func() bool { return strings.Contains(p.stdout.String(), "What is wrong") })
 	shown := time.Since(started)
 	page := p.stdout.String()
+	if strings.Contains(page, "not (yet) named rightly") || !strings.Contains(page, "healthy BMCs shown as failed: 0") || !strings.Contains(page, "500 with a verdict") {
+		t.Errorf("the page after %s:\n%s", shown, page)
+	}
 	if code := p.wait(t, 20*time.Second); code != 0 {
 		t.Errorf("exit code %d; stderr: %s", code, p.stderr.String())
 	}
@@ -73,6 +77,15 @@ func demoNamesAll(t *testing.T, started time.Time, path, page string) {
 		t.Fatal(err)
 	}
 	found, planted := map[inventory.ID]results.Verdict{}, fleet.Planted()
+	kinds := map[bmcsim.Fault]int{}
+	for _, faults := range planted {
+		kinds[faults[0]]++
+	}
+	for _, info := range bmcsim.Faults {
+		if kinds[info.Fault] == 0 && (info.Trust == "" || info.Trust == inventory.TrustCA) {
+			t.Errorf("the demo does not plant %s", info.Name)
+		}
+	}
 	for _, v := range verdicts(t, readFile(t, path)) {
 		if v.At.Sub(started) < 10*time.Second {
 			found[v.BMC] = v
