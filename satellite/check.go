@@ -34,7 +34,7 @@ func newCheck() *cobra.Command {
 The BMC is looked up in the inventory by ID, then by address; without an inventory the argument is the address.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fmt.Errorf("check wants the address or ID of one BMC, got %d: %q", len(args), args)
+				return fmt.Errorf("check: want the address or ID of one BMC, got %q", args)
 			}
 			return nil
 		},
@@ -192,7 +192,7 @@ func checkLogins(ctx context.Context, keyring inventory.Keyring, bmcs []inventor
 	if _, none := keyring.(noKeyring); none {
 		return nil
 	}
-	return inventory.CheckNames(ctx, keyring, inventory.Logins(bmcs))
+	return prefix("credentials that the inventory asks for (login; empty: default)", inventory.CheckNames(ctx, keyring, inventory.Logins(bmcs)))
 }
 
 func openKeyring(spec string) (inventory.Keyring, error) {

@@ -32,7 +32,7 @@ type tour struct {
 func newTour(settings checks.Settings, chain checks.Chain, fleet []inventory.BMC, sight *checks.Sight, wires *checks.Wires, keyring inventory.Keyring, memoryPath string) (*tour, error) {
 	if memoryPath != "" {
 		if err := os.MkdirAll(filepath.Dir(memoryPath), 0o700); err != nil {
-			return nil, fmt.Errorf("make the directory of site memory: %w", err)
+			return nil, fmt.Errorf("make the directory of site memory %s: %w", memoryPath, err)
 		}
 	}
 	remembered, err := memory.Open(memoryPath)

@@ -21,7 +21,7 @@ import (
 // Config is what a scheduler needs to know.
 type Config struct {
 	Chain checks.Chain
-	// Interval is the time between routine rounds of a BMC; 0: there are none.
+	// Interval is the time between routine rounds of a BMC, while Run runs; 0: there are none.
 	Interval time.Duration
 	// Drain is how long a stop waits for the rounds that run.
 	Drain time.Duration
@@ -40,6 +40,7 @@ type Scheduler struct {
 	turns   map[inventory.ID]*turn
 	agenda  agenda  // what is due later
 	ready   urgency // what is due and waits for a visit
+	routine bool    // Run runs, or ran
 	skipped int
 	owed    map[inventory.ID]time.Time // by Once: the rounds without a verdict yet, by due
 	failed  map[inventory.ID]time.Time // by Once: those that could not be started
@@ -113,6 +114,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	if s.Interval < time.Second {
 		return fmt.Errorf("interval %v: want at least 1s", s.Interval)
 	}
+	s.mu.Lock()
+	s.routine = true
+	s.plan(time.Now())
+	s.mu.Unlock()
 	s.loop(ctx, func() bool { return false })
 	return s.drain()
 }
@@ -150,9 +155,9 @@ func (s *Scheduler) step(ctx context.Context, now time.Time, done func() bool) (
 	return now.Add(time.Hour), done()
 }
 
-// plan puts a routine round of each BMC that has none into the agenda.
+// plan puts a routine round of each BMC that has none into the agenda. A sweep comes first where there is one.
 func (s *Scheduler) plan(now time.Time) {
-	if s.Interval == 0 {
+	if s.Interval == 0 || !s.routine {
 		return
 	}
 	for id, t := range s.turns {
