@@ -90,9 +90,10 @@ func (v *Visit) askServiceRoot(ctx context.Context) (isRedfish, answered bool, e
 	case status == 0:
 		return false, false, err
 	}
-	// A BMC that is starting or wants a login even for its root says so in Redfish's words.
+	// A BMC that is starting or wants a login even for its root says so in Redfish's words. A web server that has trouble proves
+	// nothing about what it is.
 	spoken := len(parseProblem(v.redfish.conn.Last().Body).Messages) > 0
-	return spoken, true, nil
+	return spoken, spoken || status < 500, nil
 }
 
 // getRoot asks for the service root anonymously; status is 0 when there was no answer.
