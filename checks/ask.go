@@ -76,7 +76,7 @@ func (w *Wires) askICMP(addr netip.Addr) question {
 		case errors.Is(err, icmp.ErrUnreachable):
 			err = fmt.Errorf("%w: %w", errUnreachable, err)
 		}
-		return heard{string(WayICMP), reply.RTT}, silent(err)
+		return heard{string(WayICMP), reply.RTT, nil}, silent(err)
 	}}
 }
 
@@ -88,10 +88,10 @@ func askTCP(addr netip.AddrPort) question {
 		rtt := time.Since(start)
 		if err == nil {
 			_ = conn.Close()
-			return heard{string(WayTCP), rtt}, nil
+			return heard{string(WayTCP), rtt, nil}, nil
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
-			return heard{"tcp-reset", rtt}, nil
+			return heard{"tcp-reset", rtt, nil}, nil
 		}
 		return heard{}, silent(err)
 	}}
@@ -104,7 +104,7 @@ type capabilities func(ctx context.Context, addr netip.AddrPort) (rmcp.Capabilit
 func askRMCP(ask capabilities, addr netip.AddrPort) question {
 	return question{WayRMCP, func(ctx context.Context) (heard, error) {
 		start := time.Now()
-		_, err := ask(ctx, addr)
+		caps, err := ask(ctx, addr)
 		rtt := time.Since(start)
 		for _, none := range []error{rmcp.ErrTimeout, rmcp.ErrRefused, rmcp.ErrMalformed, rmcp.ErrForged} {
 			if errors.Is(err, none) {
@@ -114,7 +114,7 @@ func askRMCP(ask capabilities, addr netip.AddrPort) question {
 		if errors.Is(err, rmcp.ErrUnreachable) {
 			err = fmt.Errorf("%w: %w", errUnreachable, err)
 		}
-		return heard{string(WayRMCP), rtt}, silent(err)
+		return heard{string(WayRMCP), rtt, &caps}, silent(err)
 	}}
 }
 

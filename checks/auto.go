@@ -39,8 +39,9 @@ func decide(r root, i ipmi) (p inventory.Protocol, proven, final bool) {
 }
 
 // findProtocol is the protocol that v's BMC speaks. On auto, when no earlier round found it out, it asks unauthenticated
-// questions; a refused login never changes it. Its only error is that ctx was cancelled.
-func (v *Visit) findProtocol(ctx context.Context) (inventory.Protocol, error) {
+// questions; a refused login never changes it. caps is what ping heard already, nil for nothing: a BMC is not asked the same
+// twice. Its only error is that ctx was cancelled.
+func (v *Visit) findProtocol(ctx context.Context, caps *rmcp.Capabilities) (inventory.Protocol, error) {
 	if v.BMC.Protocol != inventory.Auto {
 		return v.BMC.Protocol, nil
 	}
@@ -49,6 +50,9 @@ func (v *Visit) findProtocol(ctx context.Context) (inventory.Protocol, error) {
 	}
 	addr := netip.AddrPortFrom(v.BMC.Address, v.BMC.RMCPPort())
 	protocol, proven := discover(ctx, v.askServiceRoot, func(ctx context.Context) (rmcp.Capabilities, error) {
+		if caps != nil {
+			return *caps, nil
+		}
 		return v.Wires.rmcp.Capabilities(ctx, addr)
 	})
 	if errors.Is(ctx.Err(), context.Canceled) {

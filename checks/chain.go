@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"maps"
 	"time"
 
 	"lamplighter/inventory"
@@ -27,7 +28,8 @@ func (c Chain) After(bmc inventory.BMC, done []Result) (Check, bool) {
 	}
 	facts, asked := Facts{}, map[Name]bool{}
 	for _, r := range done {
-		facts, asked[r.Check] = merge(facts, r.Facts), true
+		asked[r.Check] = true
+		maps.Copy(facts, r.Facts)
 	}
 	for _, check := range c {
 		if !asked[check.Name] && (check.Applies == nil || check.Applies(bmc, facts)) {

@@ -219,23 +219,3 @@ func within(t testing.TB, d time.Duration) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
-
-// BenchmarkIPMIRound is login, make, power and logout through bmclib.
-func BenchmarkIPMIRound(b *testing.B) {
-	w, sim := ipmiWires(b), peers.StartIPMISim(b, 1)
-	bmc, ctx := sim.BMCs[0], context.Background()
-	b.ReportAllocs()
-	for b.Loop() {
-		v := w.Visit(inventory.BMC{ID: "bmc", Address: bmc.Address.Addr(), Port: bmc.Address.Port(), Protocol: inventory.IPMI}, Known{Suite: 3})
-		v.Login = inventory.Credentials{Username: bmc.Username, Password: inventory.NewSecret(bmc.Password)}
-		if _, err := runIPMILogin(ctx, v); err != nil {
-			b.Fatal(err)
-		}
-		if state, err := v.session.client.GetPowerState(ctx); err != nil || state != "on" {
-			b.Fatal(state, err)
-		}
-		if err := v.Close(ctx); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

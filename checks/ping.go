@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"lamplighter/checks/rmcp"
 	"lamplighter/inventory"
 )
 
@@ -38,7 +39,7 @@ func runPing(ctx context.Context, v *Visit) (Finding, error) {
 	}
 	facts[FactAnswered] = answer.how
 	facts[FactRTT] = strconv.FormatInt(answer.rtt.Microseconds(), 10)
-	protocol, err := v.findProtocol(ctx)
+	protocol, err := v.findProtocol(ctx, answer.caps)
 	facts[FactProtocol] = string(protocol)
 	return Finding{Facts: facts}, err
 }
@@ -64,6 +65,8 @@ func waysOf(bmc inventory.BMC, settings []Way) ([]Way, error) {
 type heard struct {
 	how string
 	rtt time.Duration
+	// caps is what the answer to the RMCP question said; nil where another way was answered first.
+	caps *rmcp.Capabilities
 }
 
 // question asks one way. The error says errUnreachable, errSilent or errNotAsked, or is a fault of this machine.

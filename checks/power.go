@@ -128,10 +128,13 @@ func differs(want string, have, also []string) bool {
 	return evidence
 }
 
+// separators are left out of comparisons. Made once: a Replacer builds a table of 4 kB at its first use.
+var separators = strings.NewReplacer("-", "", " ", "")
+
 // significant is what a serial number or UUID is compared by; blanks, zeros and what firmware writes for "none" are nothing
 // (Supermicro X10: ten spaces).
 func significant(id string) string {
-	id = strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(strings.TrimSpace(id)))
+	id = strings.ToLower(separators.Replace(strings.TrimSpace(id)))
 	switch {
 	case strings.Trim(id, "0") == "", strings.Trim(id, "f") == "",
 		id == "n/a", id == "none", id == "null", id == "unknown", id == "notspecified", id == "defaultstring", id == "tobefilledbyo.e.m.":

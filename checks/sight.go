@@ -114,11 +114,11 @@ func NewSight(fleet []inventory.BMC, anchors []netip.Addr, ask func(ctx context.
 	return s
 }
 
-// SetFleet replaces the fleet. Open windows go on with the new one.
+// SetFleet replaces the fleet. Open windows go on with the new one. It keeps the slice, which nobody may change any more.
 func (s *Sight) SetFleet(fleet []inventory.BMC) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fleet = slices.Clone(fleet)
+	s.fleet = fleet
 }
 
 // Answered says that bmc answered. at is no later than the answer: the start of a check of which Answers is true is right,

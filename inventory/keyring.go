@@ -28,13 +28,21 @@ func OpenKeyring(spec string) (Keyring, error) {
 	return openFileKeyring(spec)
 }
 
-// CheckNames asks for each name once and joins the errors, so that a command can say at its start what will be missing.
+// CheckNames asks for each name once and joins the first errors, so that a command can say at its start what will be missing.
 func CheckNames(ctx context.Context, keyring Keyring, names []string) error {
 	var errs []error
+	left := 0
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		if _, err := keyring.Credentials(ctx, name); err != nil {
+		switch _, err := keyring.Credentials(ctx, name); {
+		case err == nil:
+		case len(errs) < 10:
 			errs = append(errs, err)
+		default:
+			left++
 		}
+	}
+	if left > 0 {
+		errs = append(errs, fmt.Errorf("and %d more", left))
 	}
 	return errors.Join(errs...)
 }

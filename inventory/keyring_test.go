@@ -165,6 +165,37 @@ func TestFilesThatOthersCanReadAreRefused(t *testing.T) {
 	}
 }
 
+func TestACredentialThatSystemdMadeForTheServiceMayHaveMode0440(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		dir  func(keyrings string) string // $CREDENTIALS_DIRECTORY
+		mode os.FileMode
+		ok   bool
+	}{
+		{"in the credentials directory", func(dir string) string { return dir }, 0o440, true},
+		{"written with a slash at its end", func(dir string) string { return dir + "/" }, 0o440, true},
+		{"readable by all", func(dir string) string { return dir }, 0o444, false},
+		{"writable by the group", func(dir string) string { return dir }, 0o660, false},
+		{"in a directory above", filepath.Dir, 0o440, false},
+		{"without a credentials directory", func(string) string { return "" }, 0o440, false},
+		{"with a relative one", func(string) string { return "." }, 0o440, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "keyring.yaml")
+			writeFile(t, path, "credentials: {default: {username: u, password: p}}\n", test.mode)
+			t.Setenv("CREDENTIALS_DIRECTORY", test.dir(dir))
+			keyring, err := OpenKeyring(path)
+			if err == nil {
+				_, err = keyring.Credentials(t.Context(), "default")
+			}
+			if test.ok != (err == nil) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
 func TestOnlyOneNewlineOfAPasswordFileIsStripped(t *testing.T) {
 	for text, want := range map[string]string{
 		"p": "p", "p\n": "p", "p\r\n": "p", " p \n": " p ", "p\n\n": "", "p\r": "", "p\r\r\n": "", "\n": "", "": "", "a\x00b": "", "a\nb\n": "",

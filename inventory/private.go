@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -81,10 +82,17 @@ func checkPrivate(path string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() && info.Mode()&fs.ModeNamedPipe == 0 {
 		return fmt.Errorf("%s: not a file", path)
 	}
-	if perm := info.Mode().Perm(); perm&0o077 != 0 {
+	if perm := info.Mode().Perm(); perm&0o077 != 0 && !(perm == 0o440 && isServiceCredential(path)) {
 		return fmt.Errorf("%s: mode is %04o, want 0600 or stricter, so that only its owner can read it: chmod 600 %s", path, perm, path)
 	}
 	return nil
+}
+
+// isServiceCredential is true for a file that systemd made for this service alone with LoadCredential. Under DynamicUser it
+// gives the user access by an ACL, whose mask shows as mode 0440 although no group may read it (systemd 254, systemd#29435).
+func isServiceCredential(path string) bool {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	return filepath.IsAbs(dir) && filepath.Dir(filepath.Clean(path)) == filepath.Clean(dir)
 }
 
 // trimNewline strips one newline, which editors and echo add.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,7 @@ func newAll() *cobra.Command {
 
 // runAll goes round until ctx ends, then drains and returns nil.
 func runAll(ctx context.Context, c Config, stdout, stderr io.Writer) error {
-	fleet, err := readInventory(ctx, c.Inventory)
+	fleet, err := c.fleet(ctx)
 	if err != nil {
 		return err
 	}
@@ -75,6 +76,19 @@ func runAll(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	}
 	log.Info("stopped")
 	return err
+}
+
+// fleet is the inventory's BMCs of the configured site.
+func (c Config) fleet(ctx context.Context) ([]inventory.BMC, error) {
+	all, err := readInventory(ctx, c.Inventory)
+	if err != nil || c.Site == "" {
+		return all, err
+	}
+	own := slices.DeleteFunc(slices.Clone(all), func(b inventory.BMC) bool { return b.Site != c.Site })
+	if len(own) == 0 {
+		return nil, fmt.Errorf("site %q: none of the %d BMCs in %s is in it", c.Site, len(all), c.Inventory)
+	}
+	return own, nil
 }
 
 // openSink is where verdicts go: a file, or stdout for -.

@@ -78,23 +78,31 @@ func letter(v results.Verdict, known bool) string {
 func (b *board) drawRacks(w io.Writer, newest map[inventory.ID]results.Verdict) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "SITE\tRACK\tBMCs, lowest unit first\tHEALTH")
-	for start := 0; start < len(b.bmcs); {
-		end := start
-		for end < len(b.bmcs) && sameRack(b.bmcs[start], b.bmcs[end]) {
-			end++
-		}
+	for _, rack := range b.racks() {
 		strip, counts := strings.Builder{}, newSummary()
-		for _, bmc := range b.bmcs[start:end] {
+		for _, bmc := range rack {
 			v, known := newest[bmc.ID]
 			strip.WriteString(letter(v, known))
 			if known {
 				counts.add(v)
 			}
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", dash(b.bmcs[start].Site), dash(b.bmcs[start].Rack), &strip, counts.healthLine())
-		start = end
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", dash(rack[0].Site), dash(rack[0].Rack), &strip, counts.healthLine())
 	}
 	_ = table.Flush()
+}
+
+// racks are the BMCs, rack by rack.
+func (b *board) racks() (racks [][]inventory.BMC) {
+	for start := 0; start < len(b.bmcs); {
+		end := start
+		for end < len(b.bmcs) && sameRack(b.bmcs[start], b.bmcs[end]) {
+			end++
+		}
+		racks = append(racks, b.bmcs[start:end])
+		start = end
+	}
+	return racks
 }
 
 func sameRack(a, b inventory.BMC) bool {

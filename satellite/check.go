@@ -32,7 +32,12 @@ func newCheck() *cobra.Command {
 		Short: "check one BMC now, step by step",
 		Long: `Runs one round over one BMC and prints each check with its duration, what it found, whose job it is and what to do next.
 The BMC is looked up in the inventory by ID, then by address; without an inventory the argument is the address.`,
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("check: want the address or ID of one BMC, got %q", args)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return runCheck(cmd, o, args[0]) },
 	}
 	o.flags(cmd)
@@ -87,6 +92,7 @@ func runCheck(cmd *cobra.Command, o checkOptions, target string) error {
 		return err
 	})
 	if missing := new(schedule.Missing); errors.As(err, &missing) && ctx.Err() != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "interrupted: no verdict")
 		return exitInterrupted
 	}
 	if err != nil {
@@ -175,7 +181,8 @@ func (o *checkOptions) openKeyring() (inventory.Keyring, error) {
 	case o.username == "" && o.passwordFile != "":
 		return nil, errors.New("--password-file needs --username")
 	case o.username != "":
-		return inventory.SingleCredential(o.username, o.passwordFile)
+		keyring, err := inventory.SingleCredential(o.username, o.passwordFile)
+		return keyring, prefix("--password-file", err)
 	}
 	return openKeyring(o.keyring)
 }
@@ -185,7 +192,7 @@ func checkLogins(ctx context.Context, keyring inventory.Keyring, bmcs []inventor
 	if _, none := keyring.(noKeyring); none {
 		return nil
 	}
-	return inventory.CheckNames(ctx, keyring, inventory.Logins(bmcs))
+	return prefix("credentials that the inventory asks for (login; empty: default)", inventory.CheckNames(ctx, keyring, inventory.Logins(bmcs)))
 }
 
 func openKeyring(spec string) (inventory.Keyring, error) {

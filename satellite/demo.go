@@ -1,21 +1,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"lamplighter/checks"
 	"lamplighter/checks/bmcsim"
@@ -46,10 +42,12 @@ func newDemo() *cobra.Command {
 	return cmd
 }
 
-// The demo's pace: fast enough to show everything within ten seconds. Real BMCs need the default timeouts.
+// The demo's pace: fast enough to show everything within ten seconds. The longest round is that of an IPMI BMC that answers
+// nonsense from its login on: two seconds for the login, the power check's timeout, three for the logout. Real BMCs need the
+// default timeouts.
 var demoTimeouts = map[checks.Name]time.Duration{
 	checks.Ping: 2 * time.Second, checks.TLS: 3 * time.Second, checks.RedfishLogin: 4 * time.Second,
-	checks.IPMILogin: 4 * time.Second, checks.Power: 4 * time.Second,
+	checks.IPMILogin: 4 * time.Second, checks.Power: 2 * time.Second,
 }
 
 const (
@@ -193,90 +191,7 @@ func demoTour(dir string, bmcs []inventory.BMC, stderr io.Writer) (*tour, error)
 	if err != nil {
 		return nil, err
 	}
-	t.config.Name, t.config.Visits, t.config.Interval, t.config.Drain = "demo", 64, demoInterval, 5*time.Second
+	t.config.Name, t.config.Visits, t.config.Interval, t.config.Drain = "demo", 64, demoInterval, time.Second
 	t.config.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	return t, nil
-}
-
-// demoShow draws the board: redrawn on a terminal, else a page when everything has been checked and every half minute.
-type demoShow struct {
-	board   *board
-	planted map[inventory.ID][]bmcsim.Fault
-	dir     string
-	started time.Time
-	w       io.Writer
-}
-
-func (d demoShow) run(ctx context.Context) {
-	file, ok := d.w.(*os.File)
-	terminal := ok && term.IsTerminal(int(file.Fd()))
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	var drawn time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			d.draw("")
-			return
-		case now := <-tick.C:
-			complete := len(d.board.snapshot()) == len(d.board.bmcs)
-			if terminal {
-				d.draw("\x1b[H\x1b[2J")
-			} else if complete && now.Sub(drawn) > 30*time.Second || drawn.IsZero() && now.Sub(d.started) > 9*time.Second {
-				drawn = now
-				d.draw("")
-			}
-		}
-	}
-}
-
-func (d demoShow) draw(before string) {
-	newest := d.board.snapshot()
-	var page strings.Builder
-	fmt.Fprintf(&page, "%sLamplighter demo: %d simulated BMCs in 3 sites, %d with a verdict, after %s\n\n", before,
-		len(d.board.bmcs), len(newest), time.Since(d.started).Round(time.Second))
-	d.board.drawRacks(&page, newest)
-	fmt.Fprint(&page, "\n· available  d degraded  P ping  T tls  L login  W power  ? unknown\n\nWhat is wrong\n")
-	d.board.drawWrong(&page, newest)
-	page.WriteString(d.score(newest))
-	fmt.Fprintf(&page, "Verdicts are written to %s\n", filepath.Join(d.dir, "verdicts.ndjson"))
-	_, _ = io.WriteString(d.w, page.String())
-}
-
-// score compares what was planted with what was found.
-func (d demoShow) score(newest map[inventory.ID]results.Verdict) string {
-	named, wrongly, faulty := 0, 0, 0
-	var missed []string
-	for _, bmc := range d.board.bmcs {
-		v, known := newest[bmc.ID]
-		want := expected(d.planted[bmc.ID])
-		faulty += min(1, len(want))
-		switch {
-		case !known:
-		case len(want) == 0 && v.Health != checks.Available:
-			wrongly++
-		case len(want) > 0 && slices.Contains(want, v.Reason):
-			named++
-		case len(want) > 0:
-			missed = append(missed, fmt.Sprintf("%s: planted %v, found %s", bmc.ID, d.planted[bmc.ID], cmp.Or(string(v.Reason), v.Health.String())))
-		}
-	}
-	score := fmt.Sprintf("\n%d BMCs have a planted fault: %d named with the right reason; healthy BMCs shown as failed: %d\n", faulty, named, wrongly)
-	for _, line := range missed {
-		score += "  not (yet) named rightly: " + line + "\n"
-	}
-	return score
-}
-
-// expected are the reasons that a BMC's faults may show as. After the first refusal logins are fenced.
-func expected(faults []bmcsim.Fault) (reasons []checks.Reason) {
-	for _, f := range faults {
-		if reason := checks.Reason(f.Info().Reason); reason != "" {
-			reasons = append(reasons, reason)
-			if reason == checks.AuthRejected || reason == checks.AuthLocked {
-				reasons = append(reasons, checks.AuthFenced)
-			}
-		}
-	}
-	return reasons
 }

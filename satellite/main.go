@@ -58,6 +58,9 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())
+	})
 	root.AddCommand(newCheck(), newSweep(), newAll(), newSim(), newDemo(), newVersion(), newReasons(), newExitCodesHelp())
 	return root
 }

@@ -151,7 +151,11 @@ func (o *options) memoryPath(stderr io.Writer) string {
 	return filepath.Join(state, "lamplighter", "memory")
 }
 
-// readInventory reads the list of BMCs.
+// readInventory reads the list of BMCs. An empty one is a mistake: nothing would look like health.
 func readInventory(ctx context.Context, path string) ([]inventory.BMC, error) {
-	return inventory.CSV{Path: path}.BMCs(ctx)
+	bmcs, err := inventory.CSV{Path: path}.BMCs(ctx)
+	if err == nil && len(bmcs) == 0 {
+		return nil, fmt.Errorf("read inventory: %s has a header line and no BMC", path)
+	}
+	return bmcs, err
 }

@@ -37,7 +37,7 @@ func newPrinter(format string, w io.Writer) (printer, error) {
 	case "name":
 		return namePrinter{w}, nil
 	}
-	return nil, fmt.Errorf("output %q: want one of %s", format, strings.Join(formats, ", "))
+	return nil, fmt.Errorf("--output %q: want one of %s", format, strings.Join(formats, ", "))
 }
 
 // tablePrinter sorts by place, so it prints when it is closed.

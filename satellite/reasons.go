@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -38,9 +39,10 @@ func reasonsTable(w io.Writer) error {
 
 // reasonsMarkdown writes docs/reasons.md; a test holds the file against it.
 func reasonsMarkdown(w io.Writer) error {
-	fmt.Fprint(w, `# Reasons
+	var page strings.Builder
+	page.WriteString(`# Reasons
 
-Drawn from checks/reason.go by `+"`lamplighter reasons --markdown`"+`. A reason that ends the chain gives the verdict its
+Drawn from checks/reason.go by ` + "`lamplighter reasons --markdown`" + `. A reason that ends the chain gives the verdict its
 health, owner and next step; the same reason as a note lets the chain go on and makes the round degraded.
 Letters: P ping, T tls, L both logins, W power, S the satellite itself.
 
@@ -48,8 +50,8 @@ Letters: P ping, T tls, L both logins, W power, S the satellite itself.
 |---|---|---|---|---|---|
 `)
 	for _, r := range checks.Reasons {
-		fmt.Fprintf(w, "| `%s` | %s | %s | %s | %s | %s |\n", r.Reason, r.Letter, r.Health, r.Owner, r.Meaning, r.NextStep)
+		fmt.Fprintf(&page, "| `%s` | %s | %s | %s | %s | %s |\n", r.Reason, r.Letter, r.Health, r.Owner, r.Meaning, r.NextStep)
 	}
-	_, err := fmt.Fprintln(w)
+	_, err := io.WriteString(w, page.String())
 	return err
 }

@@ -1,25 +1,42 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"lamplighter/checks"
 	"lamplighter/inventory"
 	"lamplighter/results"
 )
 
-// steps prints one round for a person, a line per check as it ends.
+// steps prints one round for a person, check by check as they end.
 type steps struct{ w io.Writer }
 
+const (
+	stepWidth  = 100 // what a line is wrapped to
+	stepIndent = 17  // where what does not fit behind the duration begins
+)
+
+// firstFacts stand first in a step, in this order; all others follow by name.
+var firstFacts = []string{"power", "answered", "protocol", "tls_version", "cert_not_after", "cert_names", "cert_pin"}
+
+// hiddenFacts are for programs: --json has them.
+var hiddenFacts = []string{"cert_sha256", "credential_version"}
+
 func (s steps) start(bmc inventory.BMC, trust inventory.Trust) {
-	place := strings.Join(slices.DeleteFunc([]string{bmc.Site, bmc.Room, bmc.Row, bmc.Rack, unitLabel(bmc.Unit)}, isEmpty), " ")
-	if place != "" {
-		place = "  " + place
+	words := []string{bmc.Address.String(), bmc.Site, bmc.Room, bmc.Row, bmc.Rack, unitLabel(bmc.Unit)}
+	if string(bmc.ID) != words[0] {
+		words = append([]string{string(bmc.ID)}, words...)
 	}
-	fmt.Fprintf(s.w, "%s  %s%s  (%s, trust %s)\n", bmc.ID, bmc.Address, place, bmc.Protocol, bmc.Trust.Or(trust))
+	protocol := string(bmc.Protocol)
+	if bmc.Port != 0 {
+		protocol += fmt.Sprint(" on port ", bmc.Port)
+	}
+	fmt.Fprintf(s.w, "%s  (%s, trust %s)\n", strings.Join(slices.DeleteFunc(words, isEmpty), "  "), protocol, bmc.Trust.Or(trust))
 }
 
 func isEmpty(s string) bool { return s == "" }
@@ -36,23 +53,69 @@ func (s steps) result(r checks.Result) {
 	if r.Outcome != checks.OK {
 		outcome = strings.ToUpper(outcome)
 	}
-	fmt.Fprintf(s.w, "  %-14s %-8s %7d ms  %s\n", r.Check, outcome, r.TookMS, stepDetail(r))
+	head := fmt.Sprintf("  %-14s %-8s %6d ms", r.Check, outcome, r.TookMS)
+	detail, gap := stepDetail(r)
+	s.wrapped(head, detail, gap)
 	for _, note := range r.Notes {
-		fmt.Fprintf(s.w, "  %-14s %-8s %10s  %s: %s\n", "", "note", "", note, note.Info().Meaning)
+		s.wrapped(fmt.Sprintf("  %-14s %-18s", "", "note"), words(string(note)+": "+note.Info().Meaning), " ")
 	}
 }
 
-// stepDetail is what a person wants to see of a result: the error, or the facts.
-func stepDetail(r checks.Result) string {
-	if r.Outcome != checks.OK {
-		return fmt.Sprintf("%s: %s", r.Reason, r.Error)
-	}
-	facts := make([]string, 0, len(r.Facts))
+// stepDetail is what a person wants to see of a result, in pieces that a line's end must not cut: the facts; or the error, and
+// until when no login is tried.
+func stepDetail(r checks.Result) (pieces []string, gap string) {
+	failed := r.Outcome != checks.OK
 	for name, value := range r.Facts {
-		facts = append(facts, name+"="+value)
+		if !slices.Contains(hiddenFacts, name) && (!failed || strings.HasPrefix(name, "fence_")) {
+			pieces = append(pieces, name+"="+value)
+		}
 	}
-	slices.Sort(facts)
-	return strings.Join(facts, " ")
+	slices.SortFunc(pieces, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
+	if failed {
+		return append(words(string(r.Reason)+": "+r.Error), pieces...), " "
+	}
+	return pieces, "  "
+}
+
+func rank(piece string) int {
+	name, _, _ := strings.Cut(piece, "=")
+	if i := slices.Index(firstFacts, name); i >= 0 {
+		return i
+	}
+	return len(firstFacts)
+}
+
+// words splits text for wrapping; a flag stays with its value, so that both can be copied at once.
+func words(text string) (pieces []string) {
+	for _, word := range strings.Fields(text) {
+		if n := len(pieces); n > 0 && strings.HasPrefix(pieces[n-1], "--") && !strings.Contains(pieces[n-1], " ") {
+			pieces[n-1] += " " + word
+			continue
+		}
+		pieces = append(pieces, word)
+	}
+	return pieces
+}
+
+// wrapped prints head and the pieces behind it, or below it where they do not fit into one line.
+func (s steps) wrapped(head string, pieces []string, gap string) {
+	if whole := strings.Join(pieces, gap); utf8.RuneCountInString(head+"  "+whole) <= stepWidth {
+		fmt.Fprintln(s.w, strings.TrimRight(head+"  "+whole, " "))
+		return
+	}
+	fmt.Fprintln(s.w, strings.TrimRight(head, " "))
+	line := ""
+	for _, piece := range pieces {
+		if line != "" && stepIndent+utf8.RuneCountInString(line+gap+piece) > stepWidth {
+			fmt.Fprintf(s.w, "%*s%s\n", stepIndent, "", line)
+			line = ""
+		}
+		if line != "" {
+			line += gap
+		}
+		line += piece
+	}
+	fmt.Fprintf(s.w, "%*s%s\n", stepIndent, "", line)
 }
 
 func (s steps) verdict(v results.Verdict) {
@@ -65,5 +128,9 @@ func (s steps) verdict(v results.Verdict) {
 		return
 	}
 	fmt.Fprintf(s.w, ": %s, %s\n", v.Reason, v.Reason.Info().Meaning)
-	fmt.Fprintf(s.w, "  owner      %s\n  next step  %s\n", v.Owner, v.NextStep)
+	owner := string(v.Owner)
+	if v.Owner == checks.OwnerUs {
+		owner += " (who runs Lamplighter); it says nothing about the BMC"
+	}
+	fmt.Fprintf(s.w, "  owner      %s\n  next step  %s\n", owner, v.NextStep)
 }

@@ -67,6 +67,9 @@ func runSweep(cmd *cobra.Command, o sweepOptions) error {
 	if err != nil {
 		return err
 	}
+	if o.parallel < 1 {
+		return fmt.Errorf("--parallel %d: want at least 1", o.parallel)
+	}
 	printer, err := newPrinter(o.output, cmd.OutOrStdout())
 	if err != nil {
 		return err
@@ -129,8 +132,18 @@ func (o *sweepOptions) selected(fleet []inventory.BMC) ([]inventory.BMC, error) 
 	bmcs := slices.DeleteFunc(slices.Clone(fleet), func(b inventory.BMC) bool {
 		return len(o.sites) > 0 && !slices.Contains(o.sites, b.Site) || len(o.racks) > 0 && !slices.Contains(o.racks, b.Rack)
 	})
+	if len(fleet) == 0 {
+		return nil, fmt.Errorf("%s lists no BMC: want a line for each below the header", o.inventory)
+	}
 	if len(bmcs) == 0 {
-		return nil, fmt.Errorf("no BMC of the %d in %s is in site %q, rack %q", len(fleet), o.inventory, o.sites, o.racks)
+		var where []string
+		if len(o.sites) > 0 {
+			where = append(where, "--site "+strings.Join(o.sites, ","))
+		}
+		if len(o.racks) > 0 {
+			where = append(where, "--rack "+strings.Join(o.racks, ","))
+		}
+		return nil, fmt.Errorf("%s: none of the %d BMCs in %s is there", strings.Join(where, " "), len(fleet), o.inventory)
 	}
 	return bmcs, nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,7 +32,7 @@ type tour struct {
 func newTour(settings checks.Settings, chain checks.Chain, fleet []inventory.BMC, sight *checks.Sight, wires *checks.Wires, keyring inventory.Keyring, memoryPath string) (*tour, error) {
 	if memoryPath != "" {
 		if err := os.MkdirAll(filepath.Dir(memoryPath), 0o700); err != nil {
-			return nil, fmt.Errorf("make the directory of site memory: %w", err)
+			return nil, fmt.Errorf("make the directory of site memory %s: %w", memoryPath, err)
 		}
 	}
 	remembered, err := memory.Open(memoryPath)
@@ -67,7 +68,11 @@ func (o *options) tour(fleet []inventory.BMC, keyring inventory.Keyring, stderr 
 	if err != nil {
 		return nil, err
 	}
-	t, err := newTour(settings, chain, fleet, checks.NewSight(fleet, anchors, wires.Ask), wires, keyring, o.memoryPath(stderr))
+	memoryPath := o.memoryPath(stderr)
+	if memoryPath == "" && slices.ContainsFunc(fleet, func(b inventory.BMC) bool { return b.Trust.Or(settings.Trust).Mode == inventory.TrustTOFU }) {
+		fmt.Fprintln(stderr, "lamplighter: warning: trust tofu without a memory: every key is the first one seen, so nobody logs in; leave out --memory none")
+	}
+	t, err := newTour(settings, chain, fleet, checks.NewSight(fleet, anchors, wires.Ask), wires, keyring, memoryPath)
 	if err != nil {
 		return nil, err
 	}

@@ -49,23 +49,6 @@ func One(n int, ipmiShare float64) Plan {
 	return Plan{Seed: 1, Off: 0.1, Sites: []Site{{Name: "sim1", BMCs: n, IPMI: ipmiShare, PerRack: 40}}}
 }
 
-// Demo is the plan of `demo`: three sites, some 500 BMCs in racks, and faults of every class from the start. The faults take a
-// checker up to its timeouts to name.
-func Demo() Plan {
-	p := Plan{Seed: 1, Auto: 0.05, Multi: 0.03, Off: 0.1, Slow: 2 * time.Second, Sites: []Site{
-		{Name: "ams1", BMCs: 200, IPMI: 0.2}, {Name: "fra1", BMCs: 180, IPMI: 0.3}, {Name: "lon1", BMCs: 120, IPMI: 0.1},
-	}}
-	p.Script = Script{{Site: "ams1", Rack: "A03", Fault: Dead}}
-	for _, fault := range []Fault{
-		Dead, WrongPassword, WrongUser, NoPrivilege, HungAfterTCP, WebOff, CertExpired, CertExpiresSoon, CertUntrusted, WeakKey, TLS10Only,
-		RSAKexOnly, Starting, SessionLimited, Locked, PasswordChange, HTTP500, NotJSON, EndlessBody, GzipBomb, Redirect, OdataIDTrap,
-		PowerNull, Identity, Silent, RAKPSilent, NoSlots, NoSuite, Garbage, ForgedRAKP4, ChassisFail,
-	} {
-		p.Script = append(p.Script, Step{Fault: fault, Share: 0.004}) // one or two of those that can have it
-	}
-	return p
-}
-
 func (p Plan) withDefaults() Plan {
 	if !p.First.IsValid() {
 		p.First = netip.AddrFrom4([4]byte{127, 10, 0, 1})

@@ -87,23 +87,6 @@ func TestSharesAreExactAndDisjoint(t *testing.T) {
 	}
 }
 
-func TestTheDemoPlantsFaultsOfEveryClass(t *testing.T) {
-	f, err := NewFleet(Demo())
-	if err != nil {
-		t.Fatal(err)
-	}
-	reasons, planted := map[string]int{}, f.Planted()
-	for id, faults := range planted {
-		if len(faults) != 1 {
-			t.Errorf("%s has %v, want one", id, faults)
-		}
-		reasons[faults[0].Info().Reason]++
-	}
-	if reasons["net.timeout"] < 20 || len(reasons) < 20 || len(planted) > len(f.bmcs)/5 {
-		t.Errorf("%d of %d BMCs have %d kinds of faults: %v", len(planted), len(f.bmcs), len(reasons), reasons)
-	}
-}
-
 func TestScriptsPlayInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := plan(2, 0)

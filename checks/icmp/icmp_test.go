@@ -180,17 +180,3 @@ func TestEchoToManyAtOnce(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// BenchmarkEcho is one ping of 10,000 distinct addresses, as fast as it goes.
-func BenchmarkEcho(b *testing.B) {
-	s := Listen()
-	s.pace.every = time.Nanosecond
-	running(b, s)
-	allowed(b, s, "127.0.0.1")
-	for b.Loop() {
-		if err := echoAll(b.Context(), s, 10_000); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*10_000), "us/ping")
-}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"lamplighter/checks"
@@ -63,6 +64,7 @@ type Actor struct {
 	// Hold is how many tasks wait here by urgency; the rest waits in the mailbox.
 	Hold  int
 	slots *slots.Slots
+	usual atomic.Int64 // how long the check takes where a BMC answers, in nanoseconds; 0: not known yet
 }
 
 // New makes the actor of a check that runs at most limit at once, not counting those that wait longer than patience.

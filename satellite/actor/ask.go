@@ -13,8 +13,28 @@ import (
 	"lamplighter/satellite/bus"
 )
 
-// Patience is how long a check may wait before it makes room for others.
+// Patience is how long a check may wait at most before it makes room for others.
 const Patience = time.Second
+
+// patience is how long a check may wait: four times as long as it takes where a BMC answers, for then this one is silent. Where
+// BMCs are slow, or this satellite is, that is longer, so that their slowness does not let in more and more at once.
+func (a *Actor) patience() time.Duration {
+	enough := 4 * time.Duration(a.usual.Load())
+	if enough == 0 {
+		enough = a.Check.Timeout / 30
+	}
+	return min(max(enough, Patience/10), Patience)
+}
+
+// took counts how long an answered check took; of two at the same moment one may be lost.
+func (a *Actor) took(d time.Duration) {
+	usual := a.usual.Load()
+	if usual == 0 {
+		a.usual.Store(max(1, int64(d)))
+		return
+	}
+	a.usual.Store(max(1, usual+(int64(d)-usual)/8))
+}
 
 // poisonous is how many panics of one round make its task a dead letter.
 const poisonous = 5
@@ -37,7 +57,7 @@ func (a *Actor) ask(ctx context.Context, stay *stay, task checks.Task) (checks.R
 		result = checks.NewResult(a.Check.Name, checks.Finding{}, checks.Ours(checks.SelfExpired,
 			fmt.Errorf("%s: its turn did not come before it expired", task.Round)), now, now)
 	} else {
-		stalled := time.AfterFunc(Patience, func() { a.stall(slot.Stall, task.Round) })
+		stalled := time.AfterFunc(a.patience(), func() { a.stall(slot.Stall, task.Round) })
 		defer stalled.Stop()
 		var panicked error
 		if result, panicked = a.probe(ctx, stay.visit, task.Round); panicked != nil {
@@ -83,6 +103,9 @@ func (a *Actor) probe(ctx context.Context, visit *checks.Visit, round checks.Rou
 	result = seen(checks.NewResult(a.Check.Name, finding, err, start, end), proof)
 	if a.Sight != nil && checks.Answers(result) {
 		a.Sight.Answered(visit.BMC, start)
+	}
+	if result.Outcome == checks.OK {
+		a.took(end.Sub(start))
 	}
 	result = a.settle(pass, result, end)
 	if !reflect.DeepEqual(known, visit.Known) {

@@ -55,12 +55,12 @@ func (b *Memory) Receive(ctx context.Context, from Mailbox, hold, run int, h Han
 	if hold < 1 || run < 1 {
 		return fmt.Errorf("receive from %s: hold %d, run %d: want at least 1", from, hold, run)
 	}
-	var handlers sync.WaitGroup
-	defer handlers.Wait()
-	tokens := make(chan struct{}, min(hold, run))
+	c := crew{tokens: make(chan struct{}, min(hold, run)), work: make(chan Message), spare: make(chan struct{}, maxSpare)}
+	defer c.handlers.Wait()
+	defer close(c.work)
 	for {
 		select {
-		case tokens <- struct{}{}:
+		case c.tokens <- struct{}{}:
 		case <-ctx.Done():
 			return nil
 		}
@@ -68,11 +68,44 @@ func (b *Memory) Receive(ctx context.Context, from Mailbox, hold, run int, h Han
 		if !ok {
 			return nil
 		}
-		handlers.Go(func() {
-			b.settle(ctx, from, m, h)
-			<-tokens
+		c.give(m, func(m Message) { b.settle(ctx, from, m, h) })
+	}
+}
+
+// crew are the goroutines that handle messages. Some are kept for the next message: to grow a new one's stack for each costs
+// a fifth of what handling does.
+type crew struct {
+	handlers sync.WaitGroup
+	tokens   chan struct{} // one for each message that is handled
+	work     chan Message
+	spare    chan struct{} // one for each goroutine that waits for work
+}
+
+const maxSpare = 64
+
+func (c *crew) give(m Message, settle func(Message)) {
+	select {
+	case c.work <- m:
+	default:
+		c.handlers.Go(func() {
+			for more := true; more; m, more = c.next() {
+				settle(m)
+				<-c.tokens
+			}
 		})
 	}
+}
+
+// next waits for another message; false when there are spare goroutines enough, or there is no more work.
+func (c *crew) next() (Message, bool) {
+	select {
+	case c.spare <- struct{}{}:
+	default:
+		return Message{}, false
+	}
+	m, more := <-c.work
+	<-c.spare
+	return m, more
 }
 
 // settle hands m to h and does with it what h decided.
@@ -151,14 +184,15 @@ func (b *Memory) take(ctx context.Context, from Mailbox) (Message, bool) {
 
 // wait ends when changed is closed, when it is next, or with ctx; only the last is an error.
 func wait(ctx context.Context, changed <-chan struct{}, next time.Time) error {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+	var due <-chan time.Time
 	if !next.IsZero() {
-		timer.Reset(time.Until(next))
+		timer := time.NewTimer(time.Until(next))
+		defer timer.Stop()
+		due = timer.C
 	}
 	select {
 	case <-changed:
-	case <-timer.C:
+	case <-due:
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -64,7 +64,7 @@ type Satellite struct {
 	shared    *actor.Shared
 
 	mu    sync.RWMutex // guards fleet
-	fleet map[inventory.ID]inventory.BMC
+	fleet map[inventory.ID]*inventory.BMC
 }
 
 // New wires a satellite; nothing runs yet.
@@ -112,8 +112,10 @@ func defaults(c Config) Config {
 func (s *Satellite) lookup(id inventory.ID) (inventory.BMC, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	bmc, ok := s.fleet[id]
-	return bmc, ok
+	if bmc := s.fleet[id]; bmc != nil {
+		return *bmc, true
+	}
+	return inventory.BMC{}, false
 }
 
 func (s *Satellite) start(ctx context.Context, bmc inventory.BMC, task checks.Task) error {
@@ -124,16 +126,17 @@ func (s *Satellite) start(ctx context.Context, bmc inventory.BMC, task checks.Ta
 	return actor.Send(ctx, s.config.Bus, s.config.Prefix, task, first)
 }
 
-// Set replaces the BMCs that Run and Request are about.
+// Set replaces the BMCs that Run and Request are about. It keeps the slice, which nobody may change any more: a copy of each
+// record for each who looks at it would be most of what an idle BMC costs.
 func (s *Satellite) Set(bmcs []inventory.BMC) {
 	s.know(bmcs)
 	s.scheduler.Set(bmcs)
 }
 
 func (s *Satellite) know(bmcs []inventory.BMC) {
-	fleet := make(map[inventory.ID]inventory.BMC, len(bmcs))
-	for _, bmc := range bmcs {
-		fleet[bmc.ID] = bmc
+	fleet := make(map[inventory.ID]*inventory.BMC, len(bmcs))
+	for i := range bmcs {
+		fleet[bmcs[i].ID] = &bmcs[i]
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

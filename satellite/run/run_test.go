@@ -102,12 +102,12 @@ func fleet(n int, dead func(i int) bool) []inventory.BMC {
 }
 
 // lastLiving sweeps and returns how late the last living BMC's verdict was.
-func lastLiving(t *testing.T, dead func(i int) bool) (late time.Duration) {
+func lastLiving(t *testing.T, chain checks.Chain, dead func(i int) bool) (late time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var b book
 		start := time.Now()
-		if err := satellite(t, &b, nil).Sweep(t.Context(), fleet(2000, dead)); err != nil {
+		if err := satellite(t, &b, func(c *run.Config) { c.Chain = chain }).Sweep(t.Context(), fleet(2000, dead)); err != nil {
 			t.Fatal(err)
 		}
 		seen, lost := map[inventory.ID]bool{}, 0
@@ -133,14 +133,23 @@ func lastLiving(t *testing.T, dead func(i int) bool) (late time.Duration) {
 }
 
 func TestTheDeadDoNotSlowTheLiving(t *testing.T) {
-	alone := lastLiving(t, func(int) bool { return false })
+	t.Run("BMCs that take a second", func(t *testing.T) { theDeadDoNotSlow(t, chain()) })
+	quick := chain()
+	for i := range quick {
+		quick[i].Run = takes(10 * time.Millisecond)
+	}
+	t.Run("BMCs that answer at once", func(t *testing.T) { theDeadDoNotSlow(t, quick) })
+}
+
+func theDeadDoNotSlow(t *testing.T, chain checks.Chain) {
+	alone := lastLiving(t, chain, func(int) bool { return false })
 	for name, dead := range map[string]func(i int) bool{
 		"every tenth is dead":           func(i int) bool { return i%10 == 3 },
 		"five whole racks are dead":     func(i int) bool { return i >= 800 && i < 1000 },
 		"the first two hundred are":     func(i int) bool { return i < 200 },
 		"the last two hundred are dead": func(i int) bool { return i >= 1800 },
 	} {
-		if with := lastLiving(t, dead); with > alone*12/10 {
+		if with := lastLiving(t, chain, dead); with > alone*12/10 {
 			t.Errorf("%s: the last living BMC after %v, without dead ones after %v", name, with, alone)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lamplighter/checks"
@@ -83,4 +84,25 @@ func TestLoginsDriftApart(t *testing.T) {
 	if carried < 400 || carried > 600 {
 		t.Errorf("%d of 1000 logins of 52.5 min ago are carried, want about half", carried)
 	}
+}
+
+func TestASweepIsOneRoundOfEachBMC(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(time.Minute, 8)
+		bmcs := []inventory.BMC{{ID: "a"}, {ID: "b"}, {ID: "c"}}
+		ended := make(chan error, 1)
+		go func() { ended <- o.Once(t.Context(), bmcs, checks.Routine) }()
+		pass(10 * time.Second)
+		o.end(o.started()[0], checks.Unavailable, checks.NetTimeout) // no confirmation either
+		pass(5 * time.Minute)
+		if n := len(o.started()); n != 3 {
+			t.Errorf("%d rounds began while a sweep of 3 BMCs waited for two of them, want 3", n)
+		}
+		for _, task := range o.started()[1:] {
+			o.end(task, checks.Available, "")
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -54,7 +54,7 @@ func (s *Scheduler) request(bmc inventory.ID, why checks.Why) (<-chan answer, er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.turns[bmc]
-	if t == nil || t.bmc.ID == "" {
+	if t == nil || t.bmc == nil {
 		return nil, fmt.Errorf("%w: %s", errNoBMC, bmc)
 	}
 	asked := make(chan answer, 1) // buffered: whoever gave up does not hold up the others
@@ -66,12 +66,12 @@ func (s *Scheduler) request(bmc inventory.ID, why checks.Why) (<-chan answer, er
 	return asked, nil
 }
 
-// Last is the newest verdict of a BMC, or the zero Verdict.
+// Last is the newest verdict of a BMC by Once, or the zero Verdict.
 func (s *Scheduler) Last(bmc inventory.ID) results.Verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.turns[bmc]; t != nil {
-		return t.last
+	if t := s.turns[bmc]; t != nil && t.last != nil {
+		return *t.last
 	}
 	return results.Verdict{}
 }

@@ -21,7 +21,7 @@ import (
 // Config is what a scheduler needs to know.
 type Config struct {
 	Chain checks.Chain
-	// Interval is the time between routine rounds of a BMC; 0: there are none.
+	// Interval is the time between routine rounds of a BMC, while Run runs; 0: there are none.
 	Interval time.Duration
 	// Drain is how long a stop waits for the rounds that run.
 	Drain time.Duration
@@ -40,6 +40,7 @@ type Scheduler struct {
 	turns   map[inventory.ID]*turn
 	agenda  agenda  // what is due later
 	ready   urgency // what is due and waits for a visit
+	routine bool    // Run runs, or ran
 	skipped int
 	owed    map[inventory.ID]time.Time // by Once: the rounds without a verdict yet, by due
 	failed  map[inventory.ID]time.Time // by Once: those that could not be started
@@ -47,15 +48,16 @@ type Scheduler struct {
 
 // turn is one BMC's place in the schedule.
 type turn struct {
-	bmc     inventory.BMC
-	routine time.Time // the next routine round in the agenda; zero: none
-	waits   time.Time // the due of a routine round in ready; zero: none
-	current *current  // the round that runs
+	bmc     *inventory.BMC // nil: the inventory no longer has it
+	routine time.Time      // the next routine round in the agenda; zero: none
+	waits   time.Time      // the due of a routine round in ready; zero: none
+	current *current       // the round that runs
 	asked   []chan answer
 	state   results.State
-	last    results.Verdict
-	rev     string // of the record that last was about
-	steady  bool   // last found what the one before it found
+	last    *results.Verdict // by Once
+	good    []checks.Result  // by Run: those of the last verdict that later rounds may carry over; all else is too much to keep
+	rev     string           // of the record that good is about
+	steady  bool             // the last verdict found what the one before it found
 }
 
 type current struct {
@@ -73,13 +75,14 @@ func New(c Config) *Scheduler {
 	return &Scheduler{Config: c, wake: make(chan struct{}, 1), turns: map[inventory.ID]*turn{}}
 }
 
-// Set replaces the BMCs. What is known of those that stay, stays; rounds that run go on.
+// Set replaces the BMCs; it keeps the slice, which nobody may change any more. What is known of those that stay, stays; rounds that run go on.
 func (s *Scheduler) Set(bmcs []inventory.BMC) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.turns
 	s.turns = make(map[inventory.ID]*turn, len(bmcs))
-	for _, bmc := range bmcs {
+	for i := range bmcs {
+		bmc := &bmcs[i]
 		t := old[bmc.ID]
 		if t == nil {
 			t = &turn{}
@@ -97,7 +100,7 @@ func (s *Scheduler) Set(bmcs []inventory.BMC) {
 
 // retire lets a BMC go that the inventory no longer has. A round that runs counts until its verdict.
 func (s *Scheduler) retire(id inventory.ID, t *turn) {
-	if t.bmc.ID = ""; t.current != nil {
+	if t.bmc = nil; t.current != nil {
 		s.turns[id] = t
 		return
 	}
@@ -111,6 +114,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	if s.Interval < time.Second {
 		return fmt.Errorf("interval %v: want at least 1s", s.Interval)
 	}
+	s.mu.Lock()
+	s.routine = true
+	s.plan(time.Now())
+	s.mu.Unlock()
 	s.loop(ctx, func() bool { return false })
 	return s.drain()
 }
@@ -148,9 +155,9 @@ func (s *Scheduler) step(ctx context.Context, now time.Time, done func() bool) (
 	return now.Add(time.Hour), done()
 }
 
-// plan puts a routine round of each BMC that has none into the agenda.
+// plan puts a routine round of each BMC that has none into the agenda. A sweep comes first where there is one.
 func (s *Scheduler) plan(now time.Time) {
-	if s.Interval == 0 {
+	if s.Interval == 0 || !s.routine {
 		return
 	}
 	for id, t := range s.turns {
@@ -165,7 +172,7 @@ func (s *Scheduler) plan(now time.Time) {
 // place, and one of them is counted as skipped.
 func (s *Scheduler) fall(e entry) {
 	t := s.turns[e.bmc]
-	if t == nil || t.bmc.ID == "" {
+	if t == nil || t.bmc == nil {
 		return
 	}
 	if e.why != checks.Routine {
@@ -194,7 +201,7 @@ func (s *Scheduler) fall(e entry) {
 func (s *Scheduler) next(ctx context.Context, now time.Time) bool {
 	e := s.ready.agenda[0]
 	t := s.turns[e.bmc]
-	if t == nil || t.current != nil || t.bmc.ID == "" || t.state.Last.Due.After(e.due) {
+	if t == nil || t.current != nil || t.bmc == nil || t.state.Last.Due.After(e.due) {
 		heap.Pop(&s.ready)
 		if t != nil && e.why == checks.Routine {
 			t.waits = time.Time{}
@@ -218,10 +225,10 @@ func (s *Scheduler) start(ctx context.Context, t *turn, e entry, slot *slots.Slo
 		Expires: now.Add(s.budget()).UTC(),
 	}
 	if s.Interval > 0 && e.why == checks.Routine && t.steady && t.rev == task.Rev {
-		task.Carried = Carry(s.Chain, t.last, now)
+		task.Carried = Carry(s.Chain, results.Verdict{BMC: e.bmc, Health: checks.Available, Trail: t.good}, now)
 	}
 	t.rev, t.current = task.Rev, &current{round: task.Round, slot: slot}
-	if err := s.Start(ctx, t.bmc, task); err != nil {
+	if err := s.Start(ctx, *t.bmc, task); err != nil {
 		s.finish(t, answer{err: fmt.Errorf("start round %s: %w", task.Round, err)})
 		s.skipped++
 		if due, owed := s.owed[e.bmc]; owed {
@@ -254,14 +261,18 @@ func (s *Scheduler) Ended(v results.Verdict) {
 		}
 	}
 	t.steady = t.state.Health == checks.Unknown || t.state.Health == v.Health && t.state.Reason == v.Reason
-	t.state, t.last = results.Apply(t.state, v), v
+	t.state = results.Apply(t.state, v)
+	if s.Interval > 0 {
+		t.good = Carry(s.Chain, v, v.At)
+	}
 	if t.runs(v.Round) {
 		s.finish(t, answer{verdict: v})
 	}
 	if due, owed := s.owed[v.BMC]; owed && due.Equal(v.Round.Due) {
+		t.last = &v
 		delete(s.owed, v.BMC)
 	}
-	if t.bmc.ID == "" {
+	if t.bmc == nil {
 		delete(s.turns, v.BMC)
 	}
 	s.nudge()
