@@ -87,8 +87,8 @@ func (v *Visit) askServiceRoot(ctx context.Context) (isRedfish, answered bool, e
 		return true, true, nil
 	case errors.Is(ctx.Err(), context.Canceled):
 		return false, false, ctx.Err()
-	case status == 0:
-		return false, false, err
+	case status == 0: // a redirect is a web page's answer all the same
+		return false, errors.Is(err, guard.ErrRedirect), err
 	}
 	// A BMC that is starting or wants a login even for its root says so in Redfish's words. A web server that has trouble proves
 	// nothing about what it is.

@@ -103,7 +103,7 @@ func TestAMarkOfUTF8BeforeJSONIsPassedOver(t *testing.T) {
 }
 
 func TestAWebServerInTroubleProvesNoProtocol(t *testing.T) {
-	for status, want := range map[int]bool{500: false, 502: false, 503: false, 404: true, 401: true, 200: true} {
+	for status, want := range map[int]bool{500: false, 502: false, 503: false, 302: true, 404: true, 401: true, 200: true} {
 		b := newBMC(t, answers{getRoot: respond(status, "<html>")})
 		if is, answered, _ := visitTo(t, b.URL, Known{}).askServiceRoot(t.Context()); is || answered != want {
 			t.Errorf("%d: redfish %v, answered %v; want %v", status, is, answered, want)
