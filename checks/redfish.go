@@ -87,23 +87,35 @@ func (v *Visit) askServiceRoot(ctx context.Context) (isRedfish, answered bool, e
 		return true, true, nil
 	case errors.Is(ctx.Err(), context.Canceled):
 		return false, false, ctx.Err()
-	case status == 0:
-		return false, false, err
+	case status == 0: // a redirect is a web page's answer all the same
+		return false, errors.Is(err, guard.ErrRedirect), err
 	}
-	// A BMC that is starting or wants a login even for its root says so in Redfish's words.
+	// A BMC that is starting or wants a login even for its root says so in Redfish's words. A web server that has trouble proves
+	// nothing about what it is.
 	spoken := len(parseProblem(v.redfish.conn.Last().Body).Messages) > 0
-	return spoken, true, nil
+	return spoken, spoken || status < 500, nil
 }
 
-// getRoot asks for the service root anonymously; status is 0 when there was no answer.
+// getRoot asks for the service root anonymously; status is 0 when there was no answer. A redirect is not followed, but the
+// other spelling of the same resource is tried.
 func (v *Visit) getRoot(ctx context.Context) (root *serviceRoot, status int, err error) {
+	root, status, err = v.getRootAt(ctx, guard.Root)
+	if errors.Is(err, guard.ErrRedirect) {
+		if root, status, err := v.getRootAt(ctx, guard.OtherRoot); err == nil {
+			return root, status, nil
+		}
+	}
+	return root, status, err
+}
+
+func (v *Visit) getRootAt(ctx context.Context, path string) (root *serviceRoot, status int, err error) {
 	conn := v.redfish.conn
 	defer func() {
 		if err != nil {
-			err = attempted("get "+conn.Endpoint()+guard.Root, err)
+			err = attempted("get "+conn.Endpoint()+path, err)
 		}
 	}()
-	resp, err := get(ctx, conn.Client(), conn.Endpoint()+guard.Root)
+	resp, err := get(ctx, conn.Client(), conn.Endpoint()+path)
 	if err != nil {
 		return nil, 0, blameRequest(ctx, err)
 	}

@@ -176,13 +176,13 @@ func get(ctx context.Context, client *http.Client, url string) (*http.Response, 
 
 // PowerStateGet asks each system; see driver.
 func (d *redfishDriver) PowerStateGet(ctx context.Context) (string, error) {
-	found, err := d.readSystems(ctx)
+	found, read, err := d.readSystems(ctx)
 	if err != nil && d.remembered && strings.Contains(err.Error(), ": 404 ") {
 		if err = d.findSystems(ctx); err == nil { // remembered, but gone
-			found, err = d.readSystems(ctx)
+			found, read, err = d.readSystems(ctx)
 		}
 	}
-	if err != nil {
+	if err != nil && read == 0 {
 		return "", err
 	}
 	state, finding := judgeSystems(d.bmc, found)
@@ -193,20 +193,27 @@ func (d *redfishDriver) PowerStateGet(ctx context.Context) (string, error) {
 	return string(state), nil
 }
 
-func (d *redfishDriver) readSystems(ctx context.Context) ([]system, error) {
-	var found []system
+// readSystems reads each system and says how many could be read, and why the first of the others could not. One that the BMC
+// cannot tell about (an empty slot, a blade that starts) hides none of the others; one that gets no answer at all does.
+func (d *redfishDriver) readSystems(ctx context.Context) (found []system, read int, first error) {
 	for _, path := range d.systems {
-		err := d.read(ctx, askResource, path, func(body []byte) error {
-			s, err := parseSystem(body)
-			if s.ID == "" {
-				s.ID = text(printable(path[strings.LastIndexByte(strings.TrimSuffix(path, "/"), '/')+1:]))
-			}
-			found = append(found, s)
+		var s system
+		err := d.read(ctx, askResource, path, func(body []byte) (err error) {
+			s, err = parseSystem(body)
 			return err
 		})
-		if err != nil {
-			return nil, err
+		if s.ID == "" {
+			s.ID = text(printable(path[strings.LastIndexByte(strings.TrimSuffix(path, "/"), '/')+1:]))
 		}
+		switch {
+		case err == nil:
+			read++
+		case d.conn.Last().Status == 0 || ctx.Err() != nil:
+			return nil, 0, err
+		case first == nil:
+			first = err
+		}
+		found = append(found, s)
 	}
-	return found, nil
+	return found, read, first
 }

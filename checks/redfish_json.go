@@ -137,7 +137,9 @@ func parseSystem(body []byte) (s system, err error) {
 	return s, err
 }
 
+// decode reads JSON, with or without the mark of UTF-8 before it (RFC 8259 section 8.1 lets readers pass over that).
 func decode(body []byte, into any) error {
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
 	if err := json.Unmarshal(body, into); err != nil {
 		return Blame(APIMalformed, fmt.Errorf("not the JSON that was asked for: %s", printable(err.Error())))
 	}

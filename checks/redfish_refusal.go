@@ -50,8 +50,14 @@ func parseProblem(body []byte) (p problem) {
 			Extended messages `json:"@Message.ExtendedInfo"`
 		} `json:"error"`
 		Extended messages `json:"@Message.ExtendedInfo"`
+		Old      []struct {
+			MessageID text `json:"MessageID"`
+		} `json:"Messages"` // iLO 4 before 2.30: ExtendedError.0.9
 	}
 	_ = json.Unmarshal(body, &t) // what could be read counts
+	for _, m := range t.Old[:min(len(t.Old), 16)] {
+		p.Messages = append(p.Messages, message{ID: m.MessageID})
+	}
 	p.Messages = append(append(p.Messages, t.Error.Extended...), t.Extended...)
 	if t.Error.Code != "" || t.Error.Message != "" {
 		p.Messages = append(p.Messages, message{t.Error.Code, t.Error.Message})
@@ -90,6 +96,14 @@ func (p problem) locked() bool {
 		p.says("account is locked", "account has been locked", "account locked", "user is locked", "locked out", "is blocked")
 }
 
+// badLogin: iLO answers a wrong password with 400 or 403 as well as 401 (HPE's registry: UnauthorizedLoginAttempt). To try such a
+// login again and again would lock the account.
+func (p problem) badLogin() bool {
+	return p.has("UnauthorizedLoginAttempt", "InvalidCredentials", "AuthenticationFailed", "LoginFailed") ||
+		p.says("invalid username or password", "invalid user name or password", "incorrect username or password", "login attempt failed",
+			"authentication failed", "invalid credentials")
+}
+
 // sessionLimit: RAC0218 is iDRAC's (gofish#75, check_redfish#89).
 func (p problem) sessionLimit() bool {
 	return p.has("SessionLimitExceeded", "RAC0218", "CreateLimitReachedForResource") ||
@@ -106,7 +120,7 @@ func classify(what asking, status int, p problem) Reason {
 		return AuthLocked
 	case what == askLogin && (refused || status >= 500) && status != 401 && p.sessionLimit():
 		return SessionLimit
-	case what == askLogin && status == 401:
+	case what == askLogin && (status == 401 || refused && p.badLogin()):
 		return AuthRejected
 	case what != askRoot && status == 403:
 		return AuthPrivilege

@@ -127,3 +127,16 @@ func TestClosingDoesNotWaitForEver(t *testing.T) {
 		t.Errorf("close: %v", err)
 	}
 }
+
+func TestARootThatRedirectsToItsOtherSpellingIsAskedThere(t *testing.T) {
+	b := newBMC(t, answers{getRoot: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "/redfish/v1")
+		w.WriteHeader(http.StatusMovedPermanently)
+	}})
+	mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), RedfishLogin, APIMalformed) // 404 there
+	b.answers["GET /redfish/v1"] = func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Path += "/"
+		b.healthy(w, r)
+	}
+	mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), Power, "")
+}

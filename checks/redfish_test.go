@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,43 @@ func TestSeveralSystemsAreReportedEach(t *testing.T) {
 	}
 }
 
+func TestASystemThatCannotBeReadHidesNoOther(t *testing.T) {
+	three := `{"Members":[{"@odata.id":"/redfish/v1/Systems/1"},{"@odata.id":"/redfish/v1/Systems/2"},{"@odata.id":"/redfish/v1/Systems/3"}]}`
+	for _, status := range []int{403, 404, 500, 503} {
+		b := newBMC(t, answers{
+			getSystems: respond(200, three), "GET /redfish/v1/Systems/2": respond(status, "{}"), "GET /redfish/v1/Systems/3": respond(200, "oops"),
+		})
+		for _, known := range []Known{{}, {Systems: []string{"/redfish/v1/Systems/1", "/redfish/v1/Systems/2", "/redfish/v1/Systems/3"}}} {
+			r := mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, known), 5*time.Second), Power, "")
+			if r.Facts["power.1"] != "on" || r.Facts["power.2"] != "unknown" || r.Facts["power.3"] != "unknown" || r.Facts["systems"] != "3" ||
+				!slices.Contains(r.Notes, PowerUnreadable) {
+				t.Errorf("%d: facts %v, notes %v", status, r.Facts, r.Notes)
+			}
+		}
+	}
+	b := newBMC(t, answers{getSystems: respond(200, three)})
+	for _, system := range []string{"1", "2", "3"} {
+		b.answers["GET /redfish/v1/Systems/"+system] = respond(503, "{}")
+	}
+	mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), Power, APIStarting)
+}
+
+func TestAMarkOfUTF8BeforeJSONIsPassedOver(t *testing.T) {
+	b := newBMC(t, answers{getSystem: respond(200, "\xef\xbb\xbf"+`{"Id":"1","PowerState":"ON"}`)})
+	if got := mustEnd(t, goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second), Power, "").Facts[FactPower]; got != "on" {
+		t.Errorf("power %q", got)
+	}
+}
+
+func TestAWebServerInTroubleProvesNoProtocol(t *testing.T) {
+	for status, want := range map[int]bool{500: false, 502: false, 503: false, 302: true, 404: true, 401: true, 200: true} {
+		b := newBMC(t, answers{getRoot: respond(status, "<html>")})
+		if is, answered, _ := visitTo(t, b.URL, Known{}).askServiceRoot(t.Context()); is || answered != want {
+			t.Errorf("%d: redfish %v, answered %v; want %v", status, is, answered, want)
+		}
+	}
+}
+
 func TestNoMoreThan64SystemsAreAsked(t *testing.T) {
 	var list []string
 	for i := range 500 {
@@ -99,6 +137,10 @@ func TestRefusalsAreToldApart(t *testing.T) {
 		want   Reason
 	}{
 		{"a wrong password", postSession, 401, extended("Base.1.8.ResourceAtUriUnauthorized", "no"), RedfishLogin, AuthRejected},
+		{"a wrong password on an iLO", postSession, 400, extended("iLO.2.14.UnauthorizedLoginAttempt", ""), RedfishLogin, AuthRejected},
+		{"a wrong password on an old iLO", postSession, 403, `{"Messages":[{"MessageID":"Base.0.10.UnauthorizedLoginAttempt"}],"Type":"ExtendedError.0.9.5"}`,
+			RedfishLogin, AuthRejected},
+		{"a wrong password said with 400", postSession, 400, extended("x", "Invalid username or password."), RedfishLogin, AuthRejected},
 		{"a 401 without a body", postSession, 401, "", RedfishLogin, AuthRejected},
 		{"an account without the right to log in", postSession, 403, "{}", RedfishLogin, AuthPrivilege},
 		{"a password to be changed first", postSession, 403, extended("Base.1.13.PasswordChangeRequired", "x"), RedfishLogin, AuthPasswordChange},

@@ -21,6 +21,9 @@ import (
 // Root is the path of the service root (Redfish DSP0266 section 6.2), the one resource that is asked without a login.
 const Root = "/redfish/v1/"
 
+// OtherRoot is how else it is spelt. Some web servers redirect from one spelling to the other.
+const OtherRoot = "/redfish/v1"
+
 // UserAgent is how we introduce ourselves to a BMC's log.
 const UserAgent = "lamplighter"
 
@@ -207,8 +210,8 @@ func (c *Conn) receive(ctx context.Context, resp *http.Response) (*http.Response
 
 // anonymousRoot says whether req is the one question that is asked before the policy has passed.
 func anonymousRoot(req *http.Request) bool {
-	h := req.Header
-	return req.Method == http.MethodGet && req.URL.RequestURI() == Root && (req.Body == nil || req.Body == http.NoBody) &&
+	h, path := req.Header, req.URL.RequestURI()
+	return req.Method == http.MethodGet && (path == Root || path == OtherRoot) && (req.Body == nil || req.Body == http.NoBody) &&
 		h.Get("Authorization") == "" && h.Get("X-Auth-Token") == "" && h.Get("Cookie") == ""
 }
 

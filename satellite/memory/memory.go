@@ -229,7 +229,8 @@ func (m *Memory) write(decide func() *record) error {
 		}
 		return nil
 	}
-	return m.file.Update(m.see, func() ([]byte, error) {
+	var before *record // what the record that is written takes the place of
+	err := m.file.Update(m.see, func() ([]byte, error) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		r := decide()
@@ -240,9 +241,22 @@ func (m *Memory) write(decide func() *record) error {
 		if err != nil {
 			return nil, fmt.Errorf("encode %s record: %w", r.Kind, err)
 		}
+		before = m.current(*r)
 		m.apply(*r)
 		return line, nil
 	})
+	if err != nil && before != nil { // the disk is full: what is not in the file has not happened
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.apply(*before)
+	}
+	return err
+}
+
+// current is the record that counts now for r's key. m.mu is held.
+func (m *Memory) current(r record) *record {
+	fence, known, hold, stop := m.fences[r.BMC], m.known[r.BMC], m.holds[r.Credential], m.stop
+	return &record{Kind: r.Kind, BMC: r.BMC, Credential: r.Credential, Fence: &fence, Known: &known, Hold: &hold, Stop: &stop}
 }
 
 // see takes in a line of the file; our own come by again, and change nothing.
