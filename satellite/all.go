@@ -15,6 +15,7 @@ import (
 	"lamplighter/inventory"
 	"lamplighter/results"
 	"lamplighter/satellite/actor"
+	"lamplighter/satellite/run"
 	"lamplighter/satellite/schedule"
 )
 
@@ -66,7 +67,7 @@ func runAll(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 		log.Warn("inventory: " + conflict)
 	}
 	log.Info("started", "site", c.Site, "satellite", c.Satellite, "bmcs", len(fleet), "interval", c.Interval, "verdicts", c.Verdicts)
-	err = tour.run(ctx, func(ctx context.Context, s *satelliteRun) error {
+	err = tour.run(ctx, func(ctx context.Context, s *run.Satellite) error {
 		s.Set(fleet)
 		return s.Run(ctx)
 	})
@@ -111,11 +112,7 @@ func (c Config) tour(fleet []inventory.BMC, keyring inventory.Keyring, stderr io
 	}
 	settings := checks.DefaultSettings()
 	settings.Trust, settings.Roots, settings.Ways, settings.ExpirySoon, settings.Slow = c.Trust, roots, c.Ping, c.ExpirySoon, c.Slow
-	wires, err := checks.OpenWires(settings)
-	if err != nil {
-		return nil, err
-	}
-	t, err := newTour(settings, c.Chain(), fleet, checks.NewSight(fleet, c.Anchors, wires.Ask), wires, keyring, c.Memory)
+	t, err := newTour(settings, c.Chain(), fleet, c.Anchors, keyring, c.Memory)
 	if err != nil {
 		return nil, err
 	}

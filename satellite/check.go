@@ -14,6 +14,7 @@ import (
 	"lamplighter/checks"
 	"lamplighter/inventory"
 	"lamplighter/results"
+	"lamplighter/satellite/run"
 	"lamplighter/satellite/schedule"
 )
 
@@ -87,7 +88,7 @@ func runCheck(cmd *cobra.Command, o checkOptions, target string) error {
 		}
 		return nil
 	})
-	err = tour.run(ctx, func(ctx context.Context, s *satelliteRun) error {
+	err = tour.run(ctx, func(ctx context.Context, s *run.Satellite) error {
 		_, err := s.Check(ctx, bmc, checks.Person)
 		return err
 	})

@@ -17,6 +17,7 @@ import (
 	"lamplighter/checks/bmcsim"
 	"lamplighter/inventory"
 	"lamplighter/results"
+	"lamplighter/satellite/run"
 	"lamplighter/satellite/schedule"
 )
 
@@ -100,7 +101,7 @@ func demoRun(ctx context.Context, fleet *bmcsim.Fleet, tour *tour, bmcs []invent
 
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error {
-		return tour.run(ctx, func(ctx context.Context, s *satelliteRun) error {
+		return tour.run(ctx, func(ctx context.Context, s *run.Satellite) error {
 			if err := s.Sweep(ctx, bmcs); err != nil {
 				return err
 			}
@@ -183,11 +184,7 @@ func demoTour(dir string, bmcs []inventory.BMC, stderr io.Writer) (*tour, error)
 	for name, timeout := range demoTimeouts {
 		setTimeout(chain, name, timeout)
 	}
-	wires, err := checks.OpenWires(settings)
-	if err != nil {
-		return nil, err
-	}
-	t, err := newTour(settings, chain, bmcs, checks.NewSight(bmcs, nil, wires.Ask), wires, keyring, filepath.Join(dir, "memory"))
+	t, err := newTour(settings, chain, bmcs, nil, keyring, filepath.Join(dir, "memory"))
 	if err != nil {
 		return nil, err
 	}

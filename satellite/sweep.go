@@ -14,6 +14,7 @@ import (
 	"lamplighter/checks"
 	"lamplighter/inventory"
 	"lamplighter/results"
+	"lamplighter/satellite/run"
 	"lamplighter/satellite/schedule"
 )
 
@@ -107,7 +108,7 @@ func sweep(ctx context.Context, tour *tour, bmcs []inventory.BMC, printer printe
 	drawing, stopDrawing := context.WithCancel(context.WithoutCancel(ctx))
 	var drawer sync.WaitGroup
 	drawer.Go(func() { shown.run(drawing) })
-	err := tour.run(sweeping, func(ctx context.Context, s *satelliteRun) error { return s.Sweep(ctx, bmcs) })
+	err := tour.run(sweeping, func(ctx context.Context, s *run.Satellite) error { return s.Sweep(ctx, bmcs) })
 	stopDrawing()
 	drawer.Wait()
 	if cause := context.Cause(sweeping); cause != nil && ctx.Err() == nil {

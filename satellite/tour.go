@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,9 +19,6 @@ import (
 	"lamplighter/satellite/run"
 )
 
-// satelliteRun is a satellite whose wires are being read.
-type satelliteRun = run.Satellite
-
 // tour is a satellite and what it runs on: sockets, site memory, proof of sight. check, sweep, all and demo each set up one.
 type tour struct {
 	settings checks.Settings
@@ -28,8 +27,9 @@ type tour struct {
 	config   run.Config
 }
 
-// newTour opens sockets and site memory; close must follow. An empty memoryPath remembers nothing.
-func newTour(settings checks.Settings, chain checks.Chain, fleet []inventory.BMC, sight *checks.Sight, wires *checks.Wires, keyring inventory.Keyring, memoryPath string) (*tour, error) {
+// newTour opens site memory and the sockets; close must follow. An empty memoryPath remembers nothing. The fleet is what can
+// prove that we see the network, besides the anchors.
+func newTour(settings checks.Settings, chain checks.Chain, fleet []inventory.BMC, anchors []netip.Addr, keyring inventory.Keyring, memoryPath string) (*tour, error) {
 	if memoryPath != "" {
 		if err := os.MkdirAll(filepath.Dir(memoryPath), 0o700); err != nil {
 			return nil, fmt.Errorf("make the directory of site memory %s: %w", memoryPath, err)
@@ -39,10 +39,17 @@ func newTour(settings checks.Settings, chain checks.Chain, fleet []inventory.BMC
 	if err != nil {
 		return nil, err
 	}
+	wires, err := checks.OpenWires(settings)
+	if err != nil {
+		return nil, errors.Join(err, remembered.Close())
+	}
 	name, _ := os.Hostname()
 	return &tour{
 		settings: settings, wires: wires, memory: remembered,
-		config: run.Config{Name: name, Chain: chain, Visit: wires.Visit, Keyring: keyring, Memory: remembered, Sight: sight},
+		config: run.Config{
+			Name: name, Chain: chain, Visit: wires.Visit, Keyring: keyring, Memory: remembered,
+			Sight: checks.NewSight(fleet, anchors, wires.Ask),
+		},
 	}, nil
 }
 
@@ -64,15 +71,11 @@ func (o *options) tour(fleet []inventory.BMC, keyring inventory.Keyring, stderr 
 	if err != nil {
 		return nil, fmt.Errorf("--log %q: want debug, info, warn or error", o.logLevel)
 	}
-	wires, err := checks.OpenWires(settings)
-	if err != nil {
-		return nil, err
-	}
 	memoryPath := o.memoryPath(stderr)
 	if memoryPath == "" && slices.ContainsFunc(fleet, func(b inventory.BMC) bool { return b.Trust.Or(settings.Trust).Mode == inventory.TrustTOFU }) {
 		fmt.Fprintln(stderr, "lamplighter: warning: trust tofu without a memory: every key is the first one seen, so nobody logs in; leave out --memory none")
 	}
-	t, err := newTour(settings, chain, fleet, checks.NewSight(fleet, anchors, wires.Ask), wires, keyring, memoryPath)
+	t, err := newTour(settings, chain, fleet, anchors, keyring, memoryPath)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +84,7 @@ func (o *options) tour(fleet []inventory.BMC, keyring inventory.Keyring, stderr 
 }
 
 // run has work work with a satellite while the wires are read. The wires outlive ctx, so that work can drain.
-func (t *tour) run(ctx context.Context, work func(context.Context, *satelliteRun) error) error {
+func (t *tour) run(ctx context.Context, work func(context.Context, *run.Satellite) error) error {
 	reading, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	readers, reading := errgroup.WithContext(reading)
