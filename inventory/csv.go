@@ -88,6 +88,10 @@ func (t *table) readHeader() error {
 		return t.bad.err()
 	}
 	line, _ := t.csv.FieldPos(0)
+	if want := otherExport(row); want != "" {
+		t.badLine(line, "header", "%s", want)
+		return t.bad.err()
+	}
 	for i, cell := range row {
 		column := strings.ToLower(strings.TrimSpace(cell))
 		switch first := slices.Index(t.header, column); {
@@ -106,6 +110,20 @@ func (t *table) readHeader() error {
 		}
 	}
 	return t.bad.err()
+}
+
+// otherExport says what to change where a spreadsheet wrote something else than CSV with commas in UTF-8.
+func otherExport(header []string) (want string) {
+	first := header[0]
+	switch {
+	case strings.HasPrefix(first, "\xff\xfe"), strings.HasPrefix(first, "\xfe\xff"):
+		return "want UTF-8, got UTF-16: export the table as CSV in UTF-8"
+	case len(header) == 1 && strings.Contains(first, ";"):
+		return "want columns separated by commas, got semicolons: export the table with commas"
+	case len(header) == 1 && strings.Contains(first, "\t"):
+		return "want columns separated by commas, got tabs: export the table with commas"
+	}
+	return ""
 }
 
 // add takes what the CSV reader said of one line. Its error is a fault of reading, not of the file's text.

@@ -41,7 +41,9 @@ func TestCSVReportsMistakes(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"an empty file":                    {"", "x.csv:1: header: want a line of column names with id and address, got an empty file"},
 		"a header without address":         {"id,ip\n", `x.csv:1: address: want a column of this name, separated by commas, got "id,ip"`},
-		"a header separated by semicolons": {"id;address\n", "x.csv:1: id: want a column of this name, separated by commas, got \"id;address\"\nx.csv:1: address: want a column of this name, separated by commas, got \"id;address\""},
+		"a header separated by semicolons": {"id;address\n", "x.csv:1: header: want columns separated by commas, got semicolons: export the table with commas"},
+		"a header separated by tabs":       {"id\taddress\n", "x.csv:1: header: want columns separated by commas, got tabs: export the table with commas"},
+		"a table in UTF-16":                {"\xff\xfei\x00d\x00,\x00", "x.csv:1: header: want UTF-8, got UTF-16: export the table as CSV in UTF-8"},
 		"a column twice":                   {"id,address,site,Site\n", "x.csv:1: site: want one column of this name, got column 3 and column 4"},
 		"a column without a name":          {"id,address,\n", `x.csv:1: column 3: want a name, got ""`},
 		"a missing ID":                     {"id,address\n,10.0.0.1\n", `x.csv:2: id: want the asset ID, got ""`},

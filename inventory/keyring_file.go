@@ -72,7 +72,7 @@ func (k *fileKeyring) load() error {
 		return err
 	}
 	if k.entries, err = parseKeyring(k.file.path, []byte(text.Reveal())); err != nil {
-		k.file.seen = nil // so that the next call says so too
+		k.file.forget() // so that the next call says so too
 		return fmt.Errorf("%w: %w", ErrKeyring, err)
 	}
 	return nil

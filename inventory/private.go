@@ -17,26 +17,31 @@ const largestPrivate = 16 << 20
 // privateFile is a file that only its owner may use. It is read again when it changed. Its user locks.
 type privateFile struct {
 	path string
-	text Secret      // its content
+	text Secret      // its content as last read
 	seen fs.FileInfo // nil: read again
 }
 
-// read returns the content and whether it was read anew.
+// read returns the content and whether it is another than the last time.
 func (p *privateFile) read() (text Secret, anew bool, err error) {
 	if info, err := os.Stat(p.path); err == nil && p.seen != nil && unchanged(p.seen, info) {
 		return p.text, false, nil
 	}
-	p.text, p.seen = Secret{}, nil
+	last := p.text
+	p.forget()
 	text, info, err := readPrivate(p.path)
 	if err != nil {
 		return Secret{}, false, err
 	}
 	// A file written just now may be written again within the same tick of the file system's clock.
 	if time.Since(info.ModTime()) > time.Second {
-		p.text, p.seen = text, info
+		p.seen = info
 	}
-	return text, true, nil
+	p.text = text
+	return text, last.Empty() || !last.Equal(text), nil
 }
+
+// forget has the next read be anew.
+func (p *privateFile) forget() { p.text, p.seen = Secret{}, nil }
 
 func unchanged(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.Mode() == b.Mode()

@@ -120,7 +120,7 @@ e,127.10.0.6
 			`$/bad.csv:7: cells: want 7 as in the header, got 2`,
 		}},
 		{"nobody in it", sweep("nobody.csv"), []string{"read inventory: $/nobody.csv has a header line and no BMC"}},
-		{"semicolons", sweep("header.csv"), []string{`$/header.csv:1: id: want a column of this name, separated by commas, got "name;ip"`}},
+		{"semicolons", sweep("header.csv"), []string{`$/header.csv:1: header: want columns separated by commas, got semicolons: export the table with commas`}},
 		{"credentials that are not in the keyring", sweep("login.csv"), []string{
 			"credentials that the inventory asks for (login; empty: default): ",
 			`no such credential: "nosuch" in $/keyring.yaml`, `no such credential: "default" in $/keyring.yaml`,

@@ -11,6 +11,7 @@ import (
 	"lamplighter/checks"
 	"lamplighter/inventory"
 	"lamplighter/results"
+	"lamplighter/satellite/actor"
 )
 
 // steps prints one round for a person, check by check as they end.
@@ -57,22 +58,42 @@ func (s steps) result(r checks.Result) {
 	detail, gap := stepDetail(r)
 	s.wrapped(head, detail, gap)
 	for _, note := range r.Notes {
-		s.wrapped(fmt.Sprintf("  %-14s %-18s", "", "note"), words(string(note)+": "+note.Info().Meaning), " ")
+		s.below("note", string(note)+": "+note.Info().Meaning)
+	}
+	if fence := fenceText(r); fence != "" {
+		s.below("fence", fence)
 	}
 }
 
-// stepDetail is what a person wants to see of a result, in pieces that a line's end must not cut: the facts; or the error, and
-// until when no login is tried.
+func (s steps) below(label, text string) {
+	s.indented(words(label+": "+text), " ")
+}
+
+// fenceText says in words when a login will be tried again; the error of auth.fenced has said it.
+func fenceText(r checks.Result) string {
+	switch until := r.Facts[actor.FactFenceUntil]; {
+	case r.Facts[actor.FactFenceIgnored] != "":
+		return "a typed user name passes by it: " + r.Facts[actor.FactFenceIgnored]
+	case until == "" || r.Reason == checks.AuthFenced:
+		return ""
+	case until == "final":
+		return "no routine login any more, until the credential changes or a person checks again"
+	default:
+		return "no routine login before " + until + ", unless the credential changes"
+	}
+}
+
+// stepDetail is what a person wants to see of a result, in pieces that a line's end must not cut: the facts, or the error.
 func stepDetail(r checks.Result) (pieces []string, gap string) {
 	failed := r.Outcome != checks.OK
 	for name, value := range r.Facts {
-		if !slices.Contains(hiddenFacts, name) && (!failed || strings.HasPrefix(name, "fence_")) {
+		if !failed && !slices.Contains(hiddenFacts, name) && !strings.HasPrefix(name, "fence_") {
 			pieces = append(pieces, name+"="+value)
 		}
 	}
 	slices.SortFunc(pieces, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) })
 	if failed {
-		return append(words(string(r.Reason)+": "+r.Error), pieces...), " "
+		return words(string(r.Reason) + ": " + r.Error), " "
 	}
 	return pieces, "  "
 }
@@ -103,7 +124,11 @@ func (s steps) wrapped(head string, pieces []string, gap string) {
 		fmt.Fprintln(s.w, strings.TrimRight(head+"  "+whole, " "))
 		return
 	}
-	fmt.Fprintln(s.w, strings.TrimRight(head, " "))
+	fmt.Fprintln(s.w, head)
+	s.indented(pieces, gap)
+}
+
+func (s steps) indented(pieces []string, gap string) {
 	line := ""
 	for _, piece := range pieces {
 		if line != "" && stepIndent+utf8.RuneCountInString(line+gap+piece) > stepWidth {

@@ -33,7 +33,21 @@ func TestAStepIsReadableAtNight(t *testing.T) {
 				"                 --trust pin:" + pin + "\n"},
 		{"a note says what it means",
 			checks.Result{Check: checks.TLS, Outcome: checks.OK, Notes: []checks.Reason{checks.TLSWeak}},
-			"  tls            ok            0 ms\n                 note                tls.weak: a weak key, signature or cipher\n"},
+			"  tls            ok            0 ms\n                 note: tls.weak: a weak key, signature or cipher\n"},
+		{"after a refusal it says when a login is tried again",
+			checks.Result{Check: checks.IPMILogin, Outcome: checks.Failed, Reason: checks.AuthRejected, Error: "log in: refused",
+				Facts: checks.Facts{"fence_until": "2026-11-22T04:22:36Z", "fence_at": "2026-11-22T03:25:04Z", "fence_round": "x"}},
+			"  ipmi-login     FAILED        0 ms  auth.rejected: log in: refused\n" +
+				"                 fence: no routine login before 2026-11-22T04:22:36Z, unless the credential changes\n"},
+		{"after the last refusal it says what opens it again",
+			checks.Result{Check: checks.IPMILogin, Outcome: checks.Failed, Reason: checks.AuthRejected, Error: "log in: refused",
+				Facts: checks.Facts{"fence_until": "final"}},
+			"  ipmi-login     FAILED        0 ms  auth.rejected: log in: refused\n" +
+				"                 fence: no routine login any more, until the credential changes or a person checks\n                 again\n"},
+		{"a fenced login says it once",
+			checks.Result{Check: checks.IPMILogin, Outcome: checks.Failed, Reason: checks.AuthFenced, Error: "the next not before noon",
+				Facts: checks.Facts{"fence_until": "noon"}},
+			"  ipmi-login     FAILED        0 ms  auth.fenced: the next not before noon\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out strings.Builder

@@ -71,6 +71,9 @@ func (s *summary) print(w io.Writer) {
 		fmt.Fprintf(table, "  %d\t%s\t%s\t%s\t%s\t%s\n", s.reasons[c], c.health, dash(c.failed), c.reason, info.Owner, info.NextStep)
 	}
 	_ = table.Flush()
+	if s.total() > 1 && s.reasons[cause{checks.Unavailable, checks.Ping, checks.NetTimeout}] == s.total() {
+		fmt.Fprintln(w, "No BMC answered at all. If that cannot be, look at this machine's own network; --anchor GATEWAY tells the two apart.")
+	}
 }
 
 func (s *summary) causes() []cause {

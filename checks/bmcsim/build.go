@@ -100,7 +100,8 @@ func (f *Fleet) dress(b *bmc, rack int, rng *rand.Rand) {
 		b.power.Store(uint32(Off))
 	}
 	password := derive(b.seed, "password")
-	b.password = strings.ToLower(base32.StdEncoding.EncodeToString(password[:10])) // 16 characters: IPMI 2.0 takes 20
+	own := strings.ToLower(base32.StdEncoding.EncodeToString(password[:10]))
+	b.password = f.plan.Secret + own[:min(16, 20-len(f.plan.Secret))] // IPMI 2.0 takes 20 bytes
 }
 
 // formatUUID writes 16 bytes as a version 4 UUID.

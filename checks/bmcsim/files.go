@@ -68,7 +68,7 @@ func (f *Fleet) inventoryCSV() ([]byte, error) {
 
 func number(n float64) string { return strconv.FormatFloat(n, 'g', -1, 64) }
 
-// keyringYAML is written by hand: a Secret refuses to be marshalled, and these passwords are of letters and digits only.
+// keyringYAML is written by hand: a Secret refuses to be marshalled. What %q escapes, YAML reads.
 func (f *Fleet) keyringYAML() []byte {
 	var text bytes.Buffer
 	text.WriteString("credentials:\n")

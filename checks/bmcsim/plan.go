@@ -30,6 +30,8 @@ type Plan struct {
 	Slow time.Duration
 	// Slots is the number of Redfish sessions per BMC, 8 when zero.
 	Slots int
+	// Secret begins each BMC's password, so that a test can search for it; at most 14 bytes: IPMI takes 20.
+	Secret string
 	// Script is what goes wrong while Run serves.
 	Script Script
 }
@@ -81,6 +83,9 @@ func (p Plan) validate() error {
 		if share < 0 || share > 1 {
 			wrong("%s %v: want a share from 0 to 1", name, share)
 		}
+	}
+	if len(p.Secret) > 14 {
+		wrong("the passwords' beginning has %d bytes: want at most 14", len(p.Secret))
 	}
 	names, total := map[string]bool{}, 0
 	for _, site := range p.Sites {
