@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"lamplighter/checks/guard"
@@ -141,6 +142,8 @@ func blameRequest(ctx context.Context, err error) error {
 		return blameConnect(ctx, err)
 	case timedOut(err), ctx.Err() != nil:
 		return Blame(APITimeout, err)
+	case alerted(err):
+		return Blame(TLSHandshake, bounded(err))
 	}
 	for _, nonsense := range []error{guard.ErrTooBig, guard.ErrTooDeep, guard.ErrEncoded, guard.ErrRedirect, guard.ErrMalformed, guard.ErrLink} {
 		if errors.Is(err, nonsense) {
@@ -148,6 +151,13 @@ func blameRequest(ctx context.Context, err error) error {
 		}
 	}
 	return Blame(APIError, bounded(err))
+}
+
+// alerted says whether the BMC ended TLS itself. In TLS 1.3 what it did not like about the handshake, such as that we show no
+// certificate, comes only after it.
+func alerted(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) && network.Op == "remote error"
 }
 
 // attempted says in an error what was attempted; the fault in it stays what it is.

@@ -263,3 +263,13 @@ func TestAKeyThatChangesWithinTheVisitGetsNoLogin(t *testing.T) {
 		t.Errorf("%d logins, %v", logins, requests)
 	}
 }
+
+func TestABMCThatWantsACertificateFromUsHasRefusedTheHandshake(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		b := newBMCWith(t, nil, func(c *tls.Config) { c.ClientAuth, c.MaxVersion = tls.RequireAnyClientCert, version })
+		last := goRound(t.Context(), t, visitTo(t, b.URL, Known{}), 5*time.Second).last()
+		if last.Reason != TLSHandshake {
+			t.Errorf("%s: %s at %s: %s", tls.VersionName(version), last.Reason, last.Check, last.Error)
+		}
+	}
+}

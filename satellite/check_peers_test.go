@@ -73,9 +73,10 @@ func or(a, b string) string {
 }
 
 func TestCheckComesToAVerdictOnSilence(t *testing.T) {
+	t.Parallel()
 	sim := peers.StartIPMISim(t, 1)
 	sim.Freeze(t)
-	defer sim.Thaw(t)
+	t.Cleanup(func() { sim.Thaw(t) })
 	cases := []struct {
 		name string
 		addr netip.AddrPort
@@ -86,6 +87,7 @@ func TestCheckComesToAVerdictOnSilence(t *testing.T) {
 	for _, c := range cases {
 		for _, ping := range []string{"rmcp", "icmp,tcp,rmcp"} {
 			t.Run(c.name+" asked by "+ping, func(t *testing.T) {
+				t.Parallel()
 				start := time.Now()
 				out := checkIPMI(t, c.addr, "admin", "secret", "--ping", ping)
 				if took := time.Since(start); took > 30*time.Second {
@@ -100,6 +102,7 @@ func TestCheckComesToAVerdictOnSilence(t *testing.T) {
 }
 
 func TestCheckTellsWhatPyghmiDoes(t *testing.T) {
+	t.Parallel()
 	bmc := peers.StartPyghmi(t, true)
 	t.Run("right login", func(t *testing.T) {
 		v := checkIPMI(t, bmc.Address, bmc.Username, bmc.Password).verdict(t)
