@@ -24,6 +24,10 @@ const (
 	askFor   = time.Second / 2
 	// askAgain is how long a witness that did not answer is passed over when there are others.
 	askAgain = 2 * time.Second
+	// recently is how old the answer may be that proves sight when a probe gives up; renewal is when a window that is still
+	// open has the next one asked for.
+	recently = 2 * time.Second
+	renewal  = time.Second
 	// sightings is of how many places the latest answer is kept. One other place is enough to prove sight.
 	sightings = 8
 )

@@ -5,7 +5,7 @@ import "slices"
 // NetworkReason says whether r may be the network's doing, so that it needs proof of sight before the BMC is blamed.
 func NetworkReason(r Reason) bool {
 	switch r {
-	case NetTimeout, NetUnreachable, NetRefused, TLSTimeout, IPMITimeout:
+	case NetTimeout, NetUnreachable, NetRefused, TLSTimeout, APITimeout, IPMITimeout:
 		return true
 	}
 	return false

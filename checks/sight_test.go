@@ -93,6 +93,7 @@ func TestProof(t *testing.T) {
 		{"the BMC itself does not count", fleet(a1, b1), nil, living(), fleet(a1), nil, 3 * time.Second, Proof{}, 3 * time.Second},
 		{"another record of the same address does not count", fleet(a1, twin), nil, living(a1.Address), fleet(twin), nil, 0, Proof{None: true}, 0},
 		{"an answer before the window does not count", fleet(a1, b1), nil, living(), nil, fleet(b1), 3 * time.Second, Proof{}, 3 * time.Second},
+		{"an answer early in a long window is not enough", fleet(a1, b1), nil, living(), fleet(b1), nil, 5 * time.Second, Proof{}, 6 * time.Second},
 		{"BMCs without a rack stand alone", fleet(lone1, lone2), nil, living(), fleet(lone2), nil, 0, Proof{Seen: true}, 0},
 		{"a living anchor is asked", fleet(a1), []netip.Addr{gateway}, living(gateway), nil, nil, 3 * time.Second, Proof{Seen: true, Text: "anchor 10.0.0.254"}, 3 * time.Second},
 		{"a BMC of another rack is asked", fleet(a1, a2, b1), nil, living(b1.Address), nil, nil, 3 * time.Second, Proof{Seen: true, Text: "B-1"}, 3 * time.Second},
@@ -180,8 +181,8 @@ func TestOneQuestionServesAllOpenWindows(t *testing.T) {
 			})
 		}
 		windows.Wait()
-		if n := a.asked.Load(); n != 1 {
-			t.Errorf("%d questions, want 1", n)
+		if n := a.asked.Load(); n < 1 || n > 4 {
+			t.Errorf("%d questions in 3 s, want about one a second for all windows", n)
 		}
 	})
 }
@@ -231,9 +232,10 @@ func TestAnswersLeavesOutWhatMayBeTheEndOfAWait(t *testing.T) {
 	}
 }
 
-func TestNetworkReasonsAreThoseOfTheDesign(t *testing.T) {
+func TestNetworkReasons(t *testing.T) {
 	for _, info := range Reasons {
-		want := strings.HasPrefix(string(info.Reason), "net.") || info.Reason == TLSTimeout || info.Reason == IPMITimeout
+		want := strings.HasPrefix(string(info.Reason), "net.") || info.Reason == TLSTimeout || info.Reason == IPMITimeout ||
+			info.Reason == APITimeout // decision 13
 		if got := NetworkReason(info.Reason); got != want {
 			t.Errorf("NetworkReason(%s) = %v", info.Reason, got)
 		}

@@ -10,54 +10,71 @@ import (
 )
 
 // Watch opens a window around a probe of bmc; call it right before. After a network failure proof closes the window and
-// says what was seen in it; it may ask for up to a second first when the probe failed at once. ctx must outlive the call of
-// proof: give it the round's, not the check's that timed out. Where proof is not needed end ctx instead.
+// says what was seen in it; it may ask for up to a second first when the probe failed at once, or when the last answer is
+// not recent. ctx must outlive the call of proof: give it the round's, not the check's that timed out. Where proof is not
+// needed end ctx instead.
 //
-// A window that is open for long without proof has witnesses asked, in one goroutine, which proof waits for and which ends
-// with ctx.
+// A window that is open for long has witnesses asked, again and again, in one goroutine, which proof waits for and which
+// ends with ctx: we may go blind in the midst of a probe.
 func (s *Sight) Watch(ctx context.Context, bmc inventory.BMC) (proof func() Proof) {
 	since := time.Now()
 	looking, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	timer := time.AfterFunc(patience, func() {
 		defer close(done)
-		s.look(looking, bmc, since)
+		s.look(looking, bmc, since, true)
 	})
 	return sync.OnceValue(func() Proof {
-		defer cancel()
-		short, stop := context.WithDeadline(ctx, since.Add(shortestWindow))
-		defer stop()
-		if timer.Stop() {
-			s.look(short, bmc, since)
-			return s.judge(bmc, since)
-		}
-		select {
-		case <-done:
-		case <-short.Done():
-			cancel()
+		cancel()
+		if !timer.Stop() {
 			<-done
 		}
+		last, stop := context.WithDeadline(ctx, s.lookUntil(bmc, since))
+		defer stop()
+		s.look(last, bmc, since, false)
 		return s.judge(bmc, since)
 	})
 }
 
-// judge is what a window from since until now found.
+// lookUntil is how long a closing window may still ask: a second from its start, or from now if it saw somebody, but not
+// recently. A long window that saw nobody has asked enough.
+func (s *Sight) lookUntil(bmc inventory.BMC, since time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.seen(bmc, since); ok {
+		return time.Now().Add(shortestWindow)
+	}
+	return since.Add(shortestWindow)
+}
+
+// judge is what a window from since until now found. Only a recent answer counts: it proves that we were not blind when the
+// probe gave up.
 func (s *Sight) judge(bmc inventory.BMC, since time.Time) Proof {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if who, ok := s.seen(bmc, since); ok {
+	now := time.Now()
+	if who, ok := s.seen(bmc, lastPart(since, now, recently)); ok {
 		return Proof{Seen: true, Text: fmt.Sprintf("%s answered meanwhile", who)}
 	}
-	if _, ok := s.choose(bmc, time.Now()); !ok {
+	if _, ok := s.choose(bmc, now); !ok {
 		return Proof{None: true, Text: "there is no anchor and no BMC of another rack to compare with"}
 	}
-	return Proof{Text: fmt.Sprintf("no anchor and no BMC of another rack answered in %v", time.Since(since).Round(time.Millisecond))}
+	return Proof{Text: fmt.Sprintf("no anchor and no BMC of another rack answered in %v", now.Sub(since).Round(time.Millisecond))}
 }
 
-// look has witnesses asked until one answered that counts for bmc, or ctx ends, or there is nobody to ask.
-func (s *Sight) look(ctx context.Context, bmc inventory.BMC, since time.Time) {
+// lastPart is the later of since and span before now.
+func lastPart(since, now time.Time, span time.Duration) time.Time {
+	if recent := now.Add(-span); recent.After(since) {
+		return recent
+	}
+	return since
+}
+
+// look has witnesses asked until one answered recently that counts for bmc, or ctx ends, or there is nobody to ask. With keep
+// it goes on, so that there is always a recent answer.
+func (s *Sight) look(ctx context.Context, bmc inventory.BMC, since time.Time, keep bool) {
 	for ctx.Err() == nil {
-		turn := s.turn(bmc, since)
+		turn := s.turn(bmc, since, keep)
 		switch {
 		case turn.over:
 			return
@@ -77,13 +94,13 @@ type turn struct {
 	news <-chan struct{}
 }
 
-func (s *Sight) turn(bmc inventory.BMC, since time.Time) turn {
+func (s *Sight) turn(bmc inventory.BMC, since time.Time, keep bool) turn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.seen(bmc, since); ok {
-		return turn{over: true}
-	}
 	now := time.Now()
+	if last, ok := s.seen(bmc, lastPart(since, now, renewal)); ok {
+		return turn{over: !keep, wait: max(last.at.Add(renewal).Sub(now), time.Millisecond)}
+	}
 	if wait := s.next.Sub(now); wait > 0 {
 		if s.news == nil {
 			s.news = make(chan struct{})

@@ -58,8 +58,8 @@ func TestSilenceOfAllIsOurBlindness(t *testing.T) {
 	})
 }
 
-// TestAnUplinkThatGoesDownIsNotTheirFault takes the network away in the middle of a sweep. A probe that had begun by then
-// has seen others answer in its window, and may blame its BMC; those that begin later may not.
+// TestAnUplinkThatGoesDownIsNotTheirFault takes the network away in the middle of a sweep: also a probe that had begun by
+// then, and has seen others answer in its window, may not blame its BMC.
 func TestAnUplinkThatGoesDownIsNotTheirFault(t *testing.T) {
 	t.Parallel()
 	if !netnstest.Enter(t) {
@@ -80,16 +80,19 @@ func TestAnUplinkThatGoesDownIsNotTheirFault(t *testing.T) {
 	case <-time.After(50 * time.Second):
 		t.Fatal("the sweep did not end")
 	}
-	all, blamed := byBMC(t, verdicts(t, stdout.String())), 0
+	all, blind := byBMC(t, verdicts(t, stdout.String())), 0
 	for id, v := range all {
-		switch begun := len(v.Trail) > 1 || v.Health == checks.Available; {
-		case begun && v.Health == checks.Unavailable:
-			blamed++
-		case !begun && (v.Health != checks.Unknown || v.Reason != checks.SelfBlind):
+		switch v.Health {
+		case checks.Unavailable:
 			t.Errorf("%s: %s at %q by %q: %+v", id, v.Health, v.Failed, v.Reason, v.Trail)
+		case checks.Unknown:
+			blind++
+			if v.Reason != checks.SelfBlind {
+				t.Errorf("%s: %s at %q by %q, want self.blind: %+v", id, v.Health, v.Failed, v.Reason, v.Trail)
+			}
 		}
 	}
-	if len(all) != 150 || blamed > 18 || code != int(exitUnavailable) && code != int(exitUnknown) {
-		t.Errorf("%d verdicts, exit code %d, %d of the 18 rounds that ran blamed their BMC; want 150 verdicts: %s", len(all), code, blamed, stderr.String())
+	if len(all) != 150 || blind < 50 || code != int(exitUnknown) {
+		t.Errorf("%d verdicts, exit code %d, %d blind; want 150, 4, at least 50: %s", len(all), code, blind, stderr.String())
 	}
 }

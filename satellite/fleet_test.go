@@ -127,16 +127,6 @@ func byBMC(t testing.TB, all []results.Verdict) map[inventory.ID]results.Verdict
 	return found
 }
 
-// only is the verdict of the only BMC in an NDJSON text.
-func (o outcome) only(t testing.TB) results.Verdict {
-	t.Helper()
-	all := verdicts(t, o.stdout)
-	if len(all) != 1 {
-		t.Fatalf("%d verdicts, want 1\nstdout: %s\nstderr: %s", len(all), o.stdout, o.stderr)
-	}
-	return all[0]
-}
-
 // mustEnd fails unless v ended at check by reason.
 func mustEnd(t testing.TB, v results.Verdict, check, reason string) {
 	t.Helper()
