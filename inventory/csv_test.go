@@ -63,6 +63,7 @@ func TestCSVReportsMistakes(t *testing.T) {
 		"a unit that is not a number":      {"id,address,unit\na,10.0.0.1,NaN\n", `x.csv:2: unit: want a number of rack units from 1, whole or half, got "NaN"`},
 		"a height of nothing":              {"id,address,height\na,10.0.0.1,0\n", `x.csv:2: height: want a number of rack units from 0.5, whole or half, got "0"`},
 		"a server above its rack":          {"id,address,unit,height\na,10.0.0.1,42,2\n", `x.csv:2: unit: want unit and height within a rack of 42 units, got unit 42 and height 2`},
+		"a server higher than its rack":    {"id,address,height\na,10.0.0.1,70\n", `x.csv:2: height: want at most the 42 units of the rack, got 70`},
 		"a server above its low rack":      {"id,address,unit,rack_height\na,10.0.0.1,25,24\n", `x.csv:2: unit: want unit and height within a rack of 24 units, got unit 25 and height 1`},
 		"a rack of no height":              {"id,address,rack_height\na,10.0.0.1,tall\n", `x.csv:2: rack_height: want a number of units, got "tall"`},
 		"a control character":              {"id,address\n\"a\x1b[2J\",10.0.0.1\n", `x.csv:2: id: want printable UTF-8 text on one line, got "a\x1b[2J"`},

@@ -20,11 +20,14 @@ func (b BMC) top() float64 { return b.Unit + cmp.Or(b.Height, 1) }
 
 // misplaced says which column cannot be, when a server ends above its rack.
 func misplaced(b BMC) (column, text string) {
-	if b.Unit == 0 || b.top() <= b.RackHeight()+1 {
-		return "", ""
+	switch {
+	case b.Height > b.RackHeight():
+		return "height", fmt.Sprintf("want at most the %v units of the rack, got %v", b.RackHeight(), b.Height)
+	case b.Unit != 0 && b.top() > b.RackHeight()+1:
+		return "unit", fmt.Sprintf("want unit and height within a rack of %v units, got unit %v and height %v",
+			b.RackHeight(), b.Unit, cmp.Or(b.Height, 1))
 	}
-	return "unit", fmt.Sprintf("want unit and height within a rack of %v units, got unit %v and height %v",
-		b.RackHeight(), b.Unit, cmp.Or(b.Height, 1))
+	return "", ""
 }
 
 // Conflicts says which BMCs take the same units of a rack, one line each, by rack and unit. Several BMCs with slots share
