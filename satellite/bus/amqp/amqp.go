@@ -158,5 +158,6 @@ func (b *Bus) Depth(ctx context.Context, box bus.Mailbox) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("ask for the depth of %s: %w", box, err)
 	}
-	return p.depth(box)
+	q, err := b.inspect(p.generation, box)
+	return q.Messages, err
 }

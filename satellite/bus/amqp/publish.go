@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rabbitmq/amqp091-go"
 
@@ -35,7 +36,8 @@ type publisher struct {
 	returns  chan amqp091.Return
 	returned map[string]string // why, by correlation ID
 	declared map[bus.Mailbox]bool
-	open     chan struct{} // closed when the broker takes messages
+	missed   map[bus.Mailbox]time.Time // when it was found missing
+	open     chan struct{}             // closed when the broker takes messages
 
 	closed    <-chan *amqp091.Error // of the channel
 	blockings <-chan amqp091.Blocking
@@ -53,7 +55,7 @@ func (b *Bus) openPublisher(ctx context.Context, g *generation) (*publisher, err
 	}
 	p := &publisher{
 		generation: g, bus: b, gone: ctx.Done(), slots: make(chan struct{}, inFlight), asking: make(chan struct{}, 1),
-		returned: map[string]string{}, declared: map[bus.Mailbox]bool{}, open: make(chan struct{}),
+		returned: map[string]string{}, declared: map[bus.Mailbox]bool{}, missed: map[bus.Mailbox]time.Time{}, open: make(chan struct{}),
 	}
 	close(p.open)
 	err := g.within(b.limits.request, func() (err error) {
@@ -132,8 +134,8 @@ func (p *publisher) prepare(ctx context.Context, to route) (err error) {
 
 // declareOnce declares a mailbox the first time that something is sent to it, and again after it was found missing.
 func (p *publisher) declareOnce(ctx context.Context, box bus.Mailbox) error {
-	if box == "" || p.isDeclared(box) {
-		return nil
+	if declared, err := p.isDeclared(box); declared || err != nil {
+		return err
 	}
 	select {
 	case p.asking <- struct{}{}:
@@ -143,27 +145,36 @@ func (p *publisher) declareOnce(ctx context.Context, box bus.Mailbox) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if p.isDeclared(box) {
-		return nil
+	if declared, err := p.isDeclared(box); declared || err != nil {
+		return err
 	}
-	err := p.bus.declare(p.generation, mailbox(box))
-	if err != nil && p.conn.IsClosed() {
-		return fmt.Errorf("%w: %w", errGone, err)
+	if err := p.bus.declare(p.generation, mailbox(box)); err != nil {
+		if p.conn.IsClosed() {
+			return fmt.Errorf("%w: %w", errGone, err)
+		}
+		return err
 	}
-	p.setDeclared(box, err == nil)
-	return err
-}
-
-func (p *publisher) isDeclared(box bus.Mailbox) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.declared[box]
+	p.declared[box] = true
+	return nil
 }
 
-func (p *publisher) setDeclared(box bus.Mailbox, declared bool) {
+func (p *publisher) isDeclared(box bus.Mailbox) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.declared[box] = declared
+	if time.Since(p.missed[box]) < mourning {
+		return false, fmt.Errorf("%w: it was deleted just now", ErrUnroutable)
+	}
+	return box == "" || p.declared[box], nil
+}
+
+// miss has a mailbox declared again, after a while.
+func (p *publisher) miss(box bus.Mailbox) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.declared[box] = false
+	p.missed[box] = time.Now()
 }
 
 // publish returns nil once the broker confirmed that a queue has m.
@@ -187,22 +198,4 @@ func (p *publisher) publish(ctx context.Context, to route, m amqp091.Publishing)
 		return errors.New("not confirmed: the broker refused it, or the connection ended")
 	}
 	return nil
-}
-
-// depth asks passively, which is right here: nothing is to be declared.
-func (p *publisher) depth(box bus.Mailbox) (n int, err error) {
-	err = p.within(p.bus.limits.request, func() error {
-		ch, err := p.conn.Channel()
-		if err != nil {
-			return err
-		}
-		defer ch.Close()
-		q, err := ch.QueueDeclarePassive(string(box), true, false, false, false, nil)
-		n = q.Messages
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("ask %s for the depth of %s: %w", p.broker, box, err)
-	}
-	return n, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -37,85 +36,17 @@ func (b *Bus) Receive(ctx context.Context, from bus.Mailbox, hold, run int, h bu
 	}
 	r := &receiver{Bus: b, from: from, hold: hold, handler: h, running: make(chan struct{}, run)}
 	defer r.handlers.Wait()
-	if err := b.keep(ctx, receiving, r.receive); err != nil {
+	err := b.keep(ctx, receiving, func(ctx context.Context, g *generation) error {
+		c, err := r.consume(g)
+		if err != nil {
+			return err
+		}
+		return c.receive(ctx)
+	})
+	if err != nil {
 		return fmt.Errorf("receive from %s: %w", from, err)
 	}
 	return nil
-}
-
-// tag is the consumer's name on its channel, where it is the only one.
-const tag = "receive"
-
-// receive hands the messages of one generation to handlers. It waits for them only when we stop: those of a connection that
-// was lost can settle nothing any more, and must not keep the next one waiting.
-func (r *receiver) receive(ctx context.Context, g *generation) error {
-	channel, deliveries, err := r.consume(g)
-	if err != nil {
-		return err
-	}
-	for {
-		select {
-		case r.running <- struct{}{}:
-		case <-ctx.Done():
-			return r.stop(ctx, g, channel, deliveries)
-		}
-		select {
-		case d, ok := <-deliveries:
-			if ok && ctx.Err() == nil {
-				r.handlers.Go(func() { r.handle(ctx, g, d) })
-				continue
-			}
-			<-r.running
-			if !ok && ctx.Err() == nil {
-				return r.ended(ctx, g)
-			}
-			_ = d.Nack(false, true) // on an error it comes back by itself
-		case <-ctx.Done():
-			<-r.running
-		}
-		return r.stop(ctx, g, channel, deliveries)
-	}
-}
-
-func (r *receiver) consume(g *generation) (*amqp091.Channel, <-chan amqp091.Delivery, error) {
-	if err := r.declare(g, append(slices.Clone(exchanges), mailbox(r.from))...); err != nil {
-		return nil, nil, err
-	}
-	channel, err := g.conn.Channel()
-	if err == nil {
-		err = channel.Qos(r.hold, 0, false)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("open a channel on %s: %w", g.broker, err)
-	}
-	deliveries, err := channel.Consume(string(r.from), tag, false, false, false, false, nil)
-	if err != nil {
-		return nil, nil, fmt.Errorf("consume %s on %s: %w", r.from, g.broker, err)
-	}
-	return channel, deliveries, nil
-}
-
-// ended says why there are no more deliveries: the connection was lost, which is about to be known, or the queue.
-func (r *receiver) ended(ctx context.Context, g *generation) error {
-	if pause(ctx, 100*time.Millisecond) != nil {
-		return context.Cause(ctx)
-	}
-	return fmt.Errorf("%s ended the delivery from %s: was the queue deleted?", g.broker, r.from)
-}
-
-// stop gives back what no handler has seen, and waits for the handlers while their acknowledgements can still go out.
-func (r *receiver) stop(ctx context.Context, g *generation, channel *amqp091.Channel, deliveries <-chan amqp091.Delivery) error {
-	if g.conn.IsClosed() {
-		return context.Cause(ctx)
-	}
-	err := g.within(r.limits.request, func() error { return channel.Cancel(tag, false) })
-	if err == nil {
-		for d := range deliveries {
-			_ = d.Nack(false, true) // on an error it comes back by itself
-		}
-	}
-	r.handlers.Wait()
-	return err
 }
 
 // handle has a message handled and settled.

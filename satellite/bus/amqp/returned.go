@@ -28,7 +28,7 @@ func (p *publisher) wasReturned(id string) (reason string, ok bool) {
 	return reason, ok
 }
 
-// keepUnroutable raises the alarm, sees to it that what is missing is declared anew, and keeps a copy.
+// keepUnroutable raises the alarm, has what is missing declared anew, and keeps a copy.
 func (p *publisher) keepUnroutable(ctx context.Context, to route, m amqp091.Publishing) {
 	p.bus.unroutable.Add(1)
 	p.bus.log.Error("the broker has no queue for a message", "broker", p.broker, "exchange", to.exchange, "mailbox", to.key, "message", m.MessageId)
@@ -36,7 +36,7 @@ func (p *publisher) keepUnroutable(ctx context.Context, to route, m amqp091.Publ
 		p.cut() // a new generation declares what every site has
 		return
 	}
-	p.setDeclared(to.to, false)
+	p.miss(to.to)
 	m.Headers = maps.Clone(m.Headers)
 	if err := p.publish(ctx, route{exchange: string(Unroutable), key: to.key}, m); err != nil {
 		p.bus.log.Error("keep a copy of it", "message", m.MessageId, "error", err)

@@ -35,6 +35,9 @@ const (
 	unlimited = 1 << 30
 	// unroutableLength bounds what is only evidence: whoever sent it was told that it failed.
 	unroutableLength = 10_000
+	// mourning is how long a mailbox that vanished is not declared again. The broker tells its consumers in that time. On 3.10.8
+	// those that still consumed when the queue came back were not told, and never got what was delivered to them.
+	mourning = time.Second
 )
 
 // declaration is an exchange or a queue as it should be. Declaring is harmless where it is so, and fails where it is otherwise.
@@ -149,6 +152,23 @@ func (b *Bus) declare(g *generation, all ...declaration) error {
 		}
 	}
 	return nil
+}
+
+// inspect asks passively, which is right here: nothing is to be declared.
+func (b *Bus) inspect(g *generation, box bus.Mailbox) (q amqp091.Queue, err error) {
+	err = g.within(b.limits.request, func() error {
+		ch, err := g.conn.Channel()
+		if err != nil {
+			return err
+		}
+		defer ch.Close()
+		q, err = ch.QueueDeclarePassive(string(box), true, false, false, false, nil)
+		return err
+	})
+	if err != nil {
+		return q, fmt.Errorf("look at %s on %s: %w", box, g.broker, err)
+	}
+	return q, nil
 }
 
 // differs finds PRECONDITION_FAILED for a difference; a queue without a leader just now may say it for other reasons.
