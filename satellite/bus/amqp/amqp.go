@@ -5,6 +5,7 @@
 package amqp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,9 @@ var ErrUnroutable = errors.New("the broker has no queue for it")
 
 // errOver is why a Send fails after Run.
 var errOver = errors.New("the bus has ended")
+
+// errLost is why there is no connection where nobody knows more.
+var errLost = errors.New("it was lost")
 
 // limits bound everything that waits for the broker, so that no goroutine waits over 35 s: sending and one request.
 type limits struct {
@@ -116,7 +120,7 @@ func (b *Bus) offer(p *publisher, err error) {
 func (b *Bus) publisher(ctx context.Context) (*publisher, error) {
 	for {
 		b.mu.Lock()
-		p, changed, state := b.sender, b.changed, b.state
+		p, changed := b.sender, b.changed
 		b.mu.Unlock()
 		if p != nil && !p.isGone() {
 			return p, nil
@@ -126,7 +130,8 @@ func (b *Bus) publisher(ctx context.Context) (*publisher, error) {
 		case <-b.over:
 			return nil, errOver
 		case <-ctx.Done():
-			return nil, fmt.Errorf("no connection since %s: %w", time.Since(state.Since).Round(time.Millisecond), errors.Join(context.Cause(ctx), state.Err))
+			state := b.State()
+			return nil, fmt.Errorf("%w: no connection since %s: %w", context.Cause(ctx), state.Since.Format(time.TimeOnly), cmp.Or(state.Err, errLost))
 		}
 	}
 }

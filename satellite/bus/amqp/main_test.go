@@ -111,5 +111,6 @@ func until(t *testing.T, what string, met func() bool) {
 }
 
 func TestBus(t *testing.T) {
+	t.Parallel()
 	bustest.Test(t, func(t *testing.T) bus.Bus { return open(t, newSite(t).config(t, 0)) })
 }

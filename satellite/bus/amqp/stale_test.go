@@ -14,6 +14,7 @@ import (
 // TestAStaleAcknowledgementRemovesNoOtherMessage: m5 is held over a reconnect and then acknowledged, which with the library's
 // own recovery removed m9. 10 mailboxes, 10 reconnects.
 func TestAStaleAcknowledgementRemovesNoOtherMessage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	r := newRelay(t, s.rabbit.TLSPort)
 	b := open(t, s.config(t, r.port), amqp.Eager)
