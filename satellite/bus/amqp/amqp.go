@@ -46,6 +46,7 @@ type Bus struct {
 	config     Config
 	log        *slog.Logger
 	limits     limits
+	sending    role
 	backoff    func(attempt int) time.Duration
 	epochs     atomic.Uint64
 	unroutable atomic.Uint64
@@ -66,7 +67,7 @@ func New(config Config) (*Bus, error) {
 	}
 	config = config.withDefaults()
 	return &Bus{
-		config: config, log: config.Log, limits: usual, backoff: fullJitter,
+		config: config, log: config.Log, limits: usual, sending: sending, backoff: fullJitter,
 		over: make(chan struct{}), changed: make(chan struct{}), state: State{Since: time.Now(), Err: errors.New("not yet connected")},
 	}, nil
 }
@@ -94,7 +95,7 @@ func (b *Bus) State() State {
 // then, or at once what no new connection heals: ErrMismatch.
 func (b *Bus) Run(ctx context.Context) error {
 	defer close(b.over)
-	return b.keep(ctx, sending, func(ctx context.Context, g *generation) error {
+	return b.keep(ctx, b.sending, func(ctx context.Context, g *generation) error {
 		p, err := b.openPublisher(ctx, g)
 		if err != nil {
 			return err

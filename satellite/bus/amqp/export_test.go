@@ -9,6 +9,7 @@ import (
 // Hasty makes a bus lose patience soon, for tests of what patience ends.
 func Hasty(b *Bus) {
 	b.limits = limits{send: 4 * time.Second, request: 2 * time.Second, write: time.Second, blocked: 4 * time.Second}
+	b.sending.heartbeat = 2 * time.Second
 }
 
 // Eager makes a bus connect again at once.

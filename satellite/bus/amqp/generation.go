@@ -91,7 +91,7 @@ func (b *Bus) once(ctx context.Context, r role, use func(context.Context, *gener
 func (b *Bus) failed(r role, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if r == sending && b.sender == nil {
+	if r.name == sending.name && b.sender == nil {
 		b.state.Err = err
 	}
 }
@@ -103,9 +103,14 @@ func (g *generation) lost(reason *amqp091.Error) error {
 	return fmt.Errorf("connection to %s is lost: %w", g.broker, reason)
 }
 
-// fullJitter waits up to 0.25 s, then up to double each time, up to 30 s: what lost its broker together does not come back together.
+// fullJitter waits up to 0.25 s, then up to half as much again each time, up to 30 s: what lost its broker together does not come
+// back together. With doubling, the wait that outlasts an outage is up to twice as long as the outage was; so it is as long.
 func fullJitter(attempt int) time.Duration {
-	return rand.N(min(250*time.Millisecond<<min(attempt, 10), 30*time.Second))
+	most := 250 * time.Millisecond
+	for range min(attempt, 12) {
+		most += most / 2
+	}
+	return rand.N(min(most, 30*time.Second))
 }
 
 // dial opens the next generation; the nodes take turns.

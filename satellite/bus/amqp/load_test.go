@@ -58,11 +58,11 @@ func (l *load) send(ctx context.Context, b *amqp.Bus, id string) {
 	}
 }
 
-// goesOn waits until more was confirmed and more arrived.
+// goesOn waits until more was confirmed and more arrived: enough to call it load.
 func (l *load) goesOn(t *testing.T, what string) {
 	t.Helper()
 	sent, got := l.sent.Load(), l.got.Load()
-	until(t, what, func() bool { return l.sent.Load() > sent+10 && l.got.Load() > got+10 })
+	until(t, what, func() bool { return l.sent.Load() > sent+500 && l.got.Load() > got+500 })
 }
 
 // missing is how many confirmed messages did not arrive.
