@@ -36,6 +36,7 @@ type staleRun struct {
 	box     bus.Mailbox
 	held    chan struct{} // closed when m5 is held
 	release chan struct{} // closed when its first handler may end well, too late
+	over    <-chan struct{}
 	again   chan struct{} // closed when the next generation has m5
 	tries   atomic.Int32  // of m5
 	stop    func()
@@ -43,7 +44,7 @@ type staleRun struct {
 
 func newStaleRun(t *testing.T, b *amqp.Bus, box bus.Mailbox) *staleRun {
 	t.Helper()
-	s := &staleRun{box: box, held: make(chan struct{}), release: make(chan struct{}), again: make(chan struct{})}
+	s := &staleRun{box: box, held: make(chan struct{}), release: make(chan struct{}), over: t.Context().Done(), again: make(chan struct{})}
 	for i := range 9 {
 		send(t, b, box, fmt.Sprint("m", i+1))
 	}
@@ -60,7 +61,10 @@ func (s *staleRun) handle(ctx context.Context, m bus.Message) error {
 		switch s.tries.Add(1) {
 		case 1:
 			close(s.held)
-			<-s.release
+			select {
+			case <-s.release:
+			case <-s.over: // the test failed
+			}
 			return nil
 		case 2:
 			close(s.again)
