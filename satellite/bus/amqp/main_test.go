@@ -28,7 +28,7 @@ func (t tests) Run() int {
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
 
-const patient = 30 * time.Second
+const patient = 60 * time.Second
 
 // site is a virtual host on the shared broker.
 type site struct {
