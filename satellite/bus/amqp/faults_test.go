@@ -71,8 +71,8 @@ func TestAMemoryAlarmStopsSendersForAWhileAndAcknowledgementsNever(t *testing.T)
 		options = append(options, amqp.Hasty)
 	}
 	b := open(t, s.config(t, 0), options...)
-	for i := range 50 {
-		send(t, b, "waiting", fmt.Sprint(i))
+	for i := range 50 { // this bus loses patience soon, on a busy machine before a queue is declared
+		until(t, "a message to be sent", func() bool { return b.Send(t.Context(), "waiting", bus.Message{ID: fmt.Sprint(i)}) == nil })
 	}
 	l := put(t, b, "local.ping", 8)
 	l.goesOn(t, "load before the alarm")
@@ -81,7 +81,7 @@ func TestAMemoryAlarmStopsSendersForAWhileAndAcknowledgementsNever(t *testing.T)
 	until(t, "the broker to block us", func() bool { return b.State().Blocked })
 	var got atomic.Int64
 	receive(t, b, "waiting", 10, 1, func(context.Context, bus.Message) error { got.Add(1); return nil })
-	until(t, "the acknowledgement of all that waited", func() bool { return got.Load() == 50 })
+	until(t, "the acknowledgement of all that waited", func() bool { return got.Load() >= 50 })
 	before := l.sent.Load()
 	<-time.After(alarm) // the fault lasts
 	if sent := l.sent.Load(); sent != before {
