@@ -1,5 +1,5 @@
 // Package peers starts real BMC implementations for tests: ipmi_sim, pyghmi and goipmi-server, each a process of its own that
-// nobody here wrote, and a UDP relay to count and disturb what passes between one of them and us.
+// nobody here wrote, and a UDP relay to count and disturb what passes between one of them and us. It also starts RabbitMQ.
 //
 // Only tests import it: those of checks, its packages and the satellite. Whatever it starts ends with the test.
 package peers
@@ -26,6 +26,7 @@ const (
 	Pyghmi     Peer = "pyghmi"
 	GoIPMI     Peer = "goipmi-server"
 	SushyTools Peer = "sushy-tools"
+	RabbitMQ   Peer = "rabbitmq"
 )
 
 // finders say with which program a peer is started; "" when the machine does not have it.
@@ -34,6 +35,7 @@ var finders = map[Peer]func() string{
 	GoIPMI:     func() string { return program("goipmi-server") },
 	Pyghmi:     python,
 	SushyTools: sushyEmulator,
+	RabbitMQ:   rabbitmq,
 }
 
 // RequireVariable lists the peers, separated by commas or spaces, that must be there.

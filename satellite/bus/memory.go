@@ -110,7 +110,7 @@ func (c *crew) next() (Message, bool) {
 
 // settle hands m to h and does with it what h decided.
 func (b *Memory) settle(ctx context.Context, from Mailbox, m Message, h Handler) {
-	err := call(ctx, h, m)
+	err := Call(ctx, h, m)
 	switch {
 	case err == nil:
 	case Rejected(err) && from != Dead:
@@ -125,8 +125,9 @@ func (b *Memory) settle(ctx context.Context, from Mailbox, m Message, h Handler)
 	}
 }
 
-// call gives h a body of its own, so that what h does to it does not come back with the next delivery.
-func call(ctx context.Context, h Handler, m Message) (err error) {
+// Call hands m to h; a panic is an error. It gives h a body of its own, so that what h does to it does not come back with
+// the next delivery.
+func Call(ctx context.Context, h Handler, m Message) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("handle %s: panic: %v\n%s", m.ID, p, debug.Stack())
