@@ -26,6 +26,8 @@ const (
 	Pyghmi     Peer = "pyghmi"
 	GoIPMI     Peer = "goipmi-server"
 	SushyTools Peer = "sushy-tools"
+	KafkaPeer  Peer = "kafka"
+	KcatPeer   Peer = "kcat"
 )
 
 // finders say with which program a peer is started; "" when the machine does not have it.
@@ -34,6 +36,8 @@ var finders = map[Peer]func() string{
 	GoIPMI:     func() string { return program("goipmi-server") },
 	Pyghmi:     python,
 	SushyTools: sushyEmulator,
+	KafkaPeer:  kafkaJava,
+	KcatPeer:   func() string { return program("kcat") },
 }
 
 // RequireVariable lists the peers, separated by commas or spaces, that must be there.
