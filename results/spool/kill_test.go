@@ -1,0 +1,5 @@
+package spool
+
+const childVariable = "LAMPLIGHTER_SPOOL_CHILD"
+
+func child(string) {}
