@@ -9,7 +9,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childVariable); dir != "" {
-		child(dir)
+		child(dir) // until it is killed
 		return
 	}
 	goleak.VerifyTestMain(m)
