@@ -14,10 +14,11 @@ import (
 
 // Relieve coalesces when the spool is under pressure.
 func (s *Spool) Relieve(now time.Time) error {
-	f := fill{bytes: s.Stats().Bytes, bytesThen: s.bytesThen, sinceFolds: now.Sub(s.folded)}
-	if len(s.head.ahead) > 0 {
-		f.oldest = now.Sub(s.head.ahead[0].At)
+	first, err := s.Head(1)
+	if err != nil || len(first) == 0 {
+		return err
 	}
+	f := fill{bytes: s.Stats().Bytes, bytesThen: s.bytesThen, oldest: now.Sub(first[0].At), sinceFolds: now.Sub(s.folded)}
 	if !s.config.pressed(f) {
 		return nil
 	}
