@@ -58,7 +58,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newCheck(), newSweep(), newAll(), newSim(), newDemo(), newVersion(), newReasons(), newExitCodesHelp())
+	root.AddCommand(newCheck(), newSweep(), newAll(), newSim(), newDemo(), newVersion(), newReasons(), newTopics(), newExitCodesHelp())
 	return root
 }
 

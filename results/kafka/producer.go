@@ -16,6 +16,7 @@ import (
 // once all that this one had accepted has come back, so that the order within a partition stays.
 type producer struct {
 	config Config
+	client sarama.Client
 	async  sarama.AsyncProducer
 
 	answers sync.WaitGroup // those who give outcomes to the senders
@@ -31,11 +32,15 @@ var (
 
 // newProducer connects. It takes up to Metadata.Timeout; the caller closes the producer.
 func newProducer(c Config) (*producer, error) {
-	async, err := sarama.NewAsyncProducer(c.Brokers, c.sarama())
+	client, err := sarama.NewClient(c.Brokers, c.sarama())
 	if err != nil {
 		return nil, fmt.Errorf("connect to kafka at %v: %w", c.Brokers, err)
 	}
-	return &producer{config: c, async: async}, nil
+	async, err := sarama.NewAsyncProducerFromClient(client)
+	if err != nil { // sarama.NewAsyncProducer would now forget the client with its goroutines
+		return nil, errors.Join(fmt.Errorf("get a producer's number from kafka at %v: %w", c.Brokers, err), client.Close())
+	}
+	return &producer{config: c, client: client, async: async}, nil
 }
 
 // answer gives every sender its outcome, until the producer is closed. The library hands each message back exactly once.
@@ -60,6 +65,7 @@ func (p *producer) close() {
 	p.senders.Wait()
 	p.async.AsyncClose()
 	p.answers.Wait()
+	_ = p.client.Close() // its connections may be gone already
 }
 
 // put gives the library a record, and waits for that no longer than ctx: its input blocks while the broker is away. The
@@ -122,7 +128,8 @@ func (p *producer) sendAll(ctx context.Context, records []spool.Record) (int, er
 	return acknowledged, failed
 }
 
-// refused says that the broker will never take this record: there is no point in trying again.
+// refused says that this record will never be taken: there is no point in trying again. The library calls what is longer than
+// its own limit an error of configuration.
 func refused(err error) bool {
-	return errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrInvalidMessage)
+	return errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrInvalidMessage) || errors.As(err, new(sarama.ConfigurationError))
 }
