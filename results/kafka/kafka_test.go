@@ -144,8 +144,8 @@ func consumed(t *testing.T, topic string, brokers ...string) []*kgo.Record {
 	}
 	defer client.Close()
 	var all []*kgo.Record
-	for idle := 0; idle < 3; {
-		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+	for idle := 0; idle < 2; {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		fetches := client.PollFetches(ctx)
 		cancel()
 		more := fetches.Records()

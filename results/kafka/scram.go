@@ -58,7 +58,7 @@ func (s *scram) Step(challenge string) (string, error) {
 
 const (
 	scramFewest = 4096    // RFC 7677, section 4
-	scramMost   = 1 << 20 // more would be an attack on our processor
+	scramMost   = 1 << 17 // more would be an attack on our processor
 )
 
 func (s *scram) prove(challenge string) (string, error) {

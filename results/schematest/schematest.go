@@ -17,12 +17,13 @@ var compiled sync.Map // schemas by name: a test validates thousands of document
 // Validate wants doc to be valid by the schema docs/schemas/NAME.json.
 func Validate(t testing.TB, name string, doc []byte) {
 	t.Helper()
-	if err := validate(name, doc); err != nil {
+	if err := Check(name, doc); err != nil {
 		t.Errorf("by docs/schemas/%s.json: %v\n%s", name, err, doc)
 	}
 }
 
-func validate(name string, doc []byte) error {
+// Check says what is wrong with doc.
+func Check(name string, doc []byte) error {
 	schema, ok := compiled.Load(name)
 	if !ok {
 		compiler := jsonschema.NewCompiler()
