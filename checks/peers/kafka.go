@@ -51,7 +51,7 @@ func StartKafka(t testing.TB) *Kafka {
 // Kill ends the broker as kill -9 does.
 func (k *Kafka) Kill() { k.kill() }
 
-// Restart starts the broker again, with the data that it had.
+// Restart starts the broker again, with the data that it had; now it ends with t.
 func (k *Kafka) Restart(t testing.TB) {
 	t.Helper()
 	if err := k.start(t); err != nil {

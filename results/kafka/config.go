@@ -83,7 +83,7 @@ func (c Config) sarama() *sarama.Config {
 
 	p := &s.Producer
 	p.RequiredAcks, p.Idempotent = sarama.WaitForAll, true
-	p.Retry.Max, p.Retry.BackoffFunc = 10, func(tries, _ int) time.Duration { return backoff(tries) }
+	p.Retry.Max = 10
 	p.Retry.MaxBufferLength, p.Retry.MaxBufferBytes = 4096, 32<<20 // the lowest that it accepts
 	p.Partitioner = sarama.NewMurmur2Partitioner                   // as Java's: a consumer may join topics by key
 	p.Return.Successes, p.Return.Errors = true, true

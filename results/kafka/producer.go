@@ -30,9 +30,9 @@ var (
 	errSlow   = errors.New("no acknowledgement in time")
 )
 
-// newProducer connects. It takes up to Metadata.Timeout; the caller closes the producer.
-func newProducer(c Config) (*producer, error) {
-	client, err := sarama.NewClient(c.Brokers, c.sarama())
+// newProducer connects. It takes up to Metadata.Timeout; the caller closes the producer. Nothing of it outlasts ctx.
+func newProducer(ctx context.Context, c Config) (*producer, error) {
+	client, err := sarama.NewClient(c.Brokers, until(ctx, c.sarama()))
 	if err != nil {
 		return nil, fmt.Errorf("connect to kafka at %v: %w", c.Brokers, err)
 	}
@@ -107,7 +107,7 @@ func (p *producer) send(ctx context.Context, r spool.Record, patience time.Durat
 }
 
 // sendAll sends records of different BMCs and says how many of them, from the first on, are acknowledged. It waits for what
-// the library accepted, however long that takes.
+// the library accepted, which gives up by itself or when the producer's context ends.
 func (p *producer) sendAll(ctx context.Context, records []spool.Record) (int, error) {
 	var outcomes []<-chan error
 	var failed error

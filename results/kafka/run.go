@@ -15,16 +15,18 @@ const (
 	sayEvery = 10 * time.Second
 )
 
-// Run connects to Kafka and drains the spool, again and again, until ctx ends; then it returns nil, once every record that the
-// library had accepted has its outcome.
+// Run connects to Kafka and drains the spool, again and again, until ctx ends; then it returns nil, soon after grace. End it
+// after the last Emit: what comes later goes to the disk.
 func (s *Sink) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group.Go(func() { s.complain(ctx) })
+	late, done := afterGrace(ctx)
+	defer done()
 	for tries := 0; ctx.Err() == nil; tries++ {
-		if s.serve(ctx) {
+		if s.serve(ctx, late) {
 			tries = 0
 		}
 		s.relieve()
@@ -33,9 +35,10 @@ func (s *Sink) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve drains with one producer until something fails, and says whether anything was acknowledged.
-func (s *Sink) serve(ctx context.Context) (worked bool) {
-	p, err := newProducer(s.config)
+// serve drains with one producer until something fails, and says whether anything was acknowledged. The producer may finish
+// what it began until late ends.
+func (s *Sink) serve(ctx, late context.Context) (worked bool) {
+	p, err := newProducer(late, s.config)
 	if err != nil {
 		s.lost(nil, err)
 		return false
