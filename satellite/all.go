@@ -49,7 +49,7 @@ func runAll(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	if err := checkLogins(ctx, keyring, fleet); err != nil {
 		return err
 	}
-	sink, closeSink, err := openSink(c.Verdicts, stdout)
+	sink, closeSink, err := c.openSinks(ctx, stdout, newLog(c.Log, stderr))
 	if err != nil {
 		return err
 	}
@@ -75,6 +75,29 @@ func runAll(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	}
 	log.Info("stopped")
 	return err
+}
+
+// openSinks is where verdicts go: the file, Kafka, or one after the other.
+func (c Config) openSinks(ctx context.Context, stdout io.Writer, log *slog.Logger) (results.Sink, func(), error) {
+	if len(c.Kafka.Brokers) == 0 {
+		return openSink(c.Verdicts, stdout)
+	}
+	kafka, closeKafka, err := c.openKafka(ctx, log)
+	if err != nil || c.Verdicts == noFile {
+		return kafka, closeKafka, err
+	}
+	file, closeFile, err := openSink(c.Verdicts, stdout)
+	if err != nil {
+		closeKafka()
+		return nil, nil, err
+	}
+	both := results.Func(func(ctx context.Context, v results.Verdict) error {
+		if err := file.Emit(ctx, v); err != nil {
+			return err
+		}
+		return kafka.Emit(ctx, v)
+	})
+	return both, func() { closeFile(); closeKafka() }, nil
 }
 
 // openSink is where verdicts go: a file, or stdout for -.

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"crypto/tls"
-	"errors"
+	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"lamplighter/inventory"
 	"lamplighter/results/kafka"
 )
 
@@ -20,13 +17,9 @@ Exit codes: 0 the topics are as they should be, 1 something differs or is missin
 
 // kafkaFlags are how a command reaches Kafka.
 type kafkaFlags struct {
-	brokers      []string
-	replicas     int
-	tls          bool
-	caFile       string
-	mechanism    string
-	user         string
-	passwordFile string
+	Kafka
+	login    string
+	replicas int
 }
 
 func newTopics() *cobra.Command {
@@ -39,9 +32,13 @@ func newTopics() *cobra.Command {
 	var f kafkaFlags
 	for _, sub := range []*cobra.Command{
 		{Use: "create", Short: "make the topics that are missing, then check them all",
-			RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), true) }},
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), true)
+			}},
 		{Use: "check", Short: "compare the topics that are there with what they should be",
-			RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), false) }},
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), false)
+			}},
 	} {
 		sub.Args, sub.Long = cobra.NoArgs, sub.Short+".\n"+topicsExitCodes
 		f.register(sub)
@@ -52,18 +49,18 @@ func newTopics() *cobra.Command {
 
 func (f *kafkaFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.brokers, "brokers", nil, "`host:port` of brokers, separated by commas")
+	flags.StringSliceVar(&f.Brokers, "brokers", nil, "`host:port` of brokers, separated by commas")
 	flags.IntVar(&f.replicas, "replicas", 3, "`number` of brokers that keep each record")
-	flags.BoolVar(&f.tls, "tls", false, "speak TLS")
-	flags.StringVar(&f.caFile, "ca-file", "", "PEM `file` of the authorities that the brokers' certificates come from; the system's without it")
-	flags.StringVar(&f.mechanism, "login", "", "`mechanism` to log in by: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
-	flags.StringVar(&f.user, "user", "", "`name` to log in with")
-	flags.StringVar(&f.passwordFile, "password-file", "", "`file` that holds the password")
+	flags.BoolVar(&f.TLS, "tls", false, "speak TLS")
+	flags.StringVar(&f.CAFile, "ca-file", "", "PEM `file` of the authorities that the brokers' certificates come from; the system's without it")
+	flags.StringVar(&f.login, "login", "", "`mechanism` to log in by: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+	flags.StringVar(&f.User, "user", "", "`name` to log in with")
+	flags.StringVar(&f.PasswordFile, "password-file", "", "`file` that holds the password, readable by its owner only")
 	_ = cmd.MarkFlagRequired("brokers")
 }
 
-func (f *kafkaFlags) run(stdout, stderr io.Writer, create bool) error {
-	c, err := f.config()
+func (f *kafkaFlags) run(ctx context.Context, stdout, stderr io.Writer, create bool) error {
+	c, err := f.config(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,27 +87,10 @@ func (f *kafkaFlags) run(stdout, stderr io.Writer, create bool) error {
 	return nil
 }
 
-func (f *kafkaFlags) config() (kafka.Config, error) {
-	c := kafka.Config{Brokers: f.brokers, Login: kafka.Login{Mechanism: kafka.Mechanism(f.mechanism), User: f.user}}
+func (f *kafkaFlags) config(ctx context.Context) (kafka.Config, error) {
 	if f.replicas < 1 || f.replicas > 100 {
-		return c, fmt.Errorf("--replicas: want 1 to 100, got %d", f.replicas)
+		return kafka.Config{}, fmt.Errorf("--replicas: want 1 to 100, got %d", f.replicas)
 	}
-	if f.caFile != "" && !f.tls {
-		return c, errors.New("--ca-file: want --tls, too")
-	}
-	if f.tls {
-		roots, err := loadRoots(f.caFile)
-		if err != nil {
-			return c, fmt.Errorf("--ca-file: %w", err)
-		}
-		c.TLS = &tls.Config{RootCAs: roots}
-	}
-	if f.passwordFile != "" {
-		text, err := os.ReadFile(f.passwordFile)
-		if err != nil {
-			return c, fmt.Errorf("--password-file: %w", err)
-		}
-		c.Login.Password = inventory.NewSecret(strings.TrimRight(string(text), "\r\n"))
-	}
-	return c, c.Validate()
+	f.Login = kafka.Mechanism(f.login)
+	return f.connection(ctx)
 }

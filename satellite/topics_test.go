@@ -55,7 +55,7 @@ func TestTopicsExitCodes(t *testing.T) {
 		"no replicas":               {[]string{"check", "--brokers", "a:1", "--replicas", "0"}, exitUsage, "--replicas: want 1 to 100, got 0"},
 		"a login without a user":    {[]string{"check", "--brokers", "a:1", "--login", "SCRAM-SHA-512"}, exitUsage, "needs a user and a password"},
 		"a login that is none":      {[]string{"check", "--brokers", "a:1", "--login", "KERBEROS"}, exitUsage, "want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"},
-		"a CA without TLS":          {[]string{"check", "--brokers", "a:1", "--ca-file", "x"}, exitUsage, "--ca-file: want --tls"},
+		"a CA without TLS":          {[]string{"check", "--brokers", "a:1", "--ca-file", "x"}, exitUsage, "of use with TLS only"},
 		"a CA that is not there":    {[]string{"check", "--brokers", "a:1", "--tls", "--ca-file", filepath.Join(t.TempDir(), "x")}, exitUsage, "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {

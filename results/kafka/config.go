@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -67,12 +68,14 @@ func (c Config) Validate() error {
 // maxMessage bounds a record: the largest verdict is a tenth of it.
 const maxMessage = 256 << 10
 
+// noMetrics: the library would count per topic, and never end the goroutine that it counts with.
+var noMetrics = sync.OnceFunc(func() { metrics.UseNilMetrics = true })
+
 // sarama is the library's configuration, for the oldest broker that we run on.
 //
 // Its defaults are for other needs: acknowledged by the leader alone, not idempotent, 0.3 s of patience, its own partitioner.
 func (c Config) sarama() *sarama.Config {
-	metrics.UseNilMetrics = true // the library counts per topic and never ends the goroutine that it counts with
-
+	noMetrics()
 	s := sarama.NewConfig()
 	s.Version = sarama.V3_6_0_0
 	s.ClientID = "lamplighter"
