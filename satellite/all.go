@@ -77,29 +77,6 @@ func runAll(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	return err
 }
 
-// openSinks is where verdicts go: the file, Kafka, or one after the other.
-func (c Config) openSinks(ctx context.Context, stdout io.Writer, log *slog.Logger) (results.Sink, func(), error) {
-	if len(c.Kafka.Brokers) == 0 {
-		return openSink(c.Verdicts, stdout)
-	}
-	kafka, closeKafka, err := c.openKafka(ctx, log)
-	if err != nil || c.Verdicts == noFile {
-		return kafka, closeKafka, err
-	}
-	file, closeFile, err := openSink(c.Verdicts, stdout)
-	if err != nil {
-		closeKafka()
-		return nil, nil, err
-	}
-	both := results.Func(func(ctx context.Context, v results.Verdict) error {
-		if err := file.Emit(ctx, v); err != nil {
-			return err
-		}
-		return kafka.Emit(ctx, v)
-	})
-	return both, func() { closeFile(); closeKafka() }, nil
-}
-
 // openSink is where verdicts go: a file, or stdout for -.
 func openSink(path string, stdout io.Writer) (results.Sink, func(), error) {
 	if path == "-" {

@@ -2,6 +2,7 @@ package kafka_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -57,6 +58,7 @@ func TestFaultsOfKafkaLoseNothing(t *testing.T) {
 
 // Kafka is away before the satellite starts, then there, away, and there again: nobody waits for it longer than patience.
 func TestKafkaComesAndGoes(t *testing.T) {
+	t.Parallel()
 	dir, data := t.TempDir(), t.TempDir()
 	first := cluster(t, kfake.NumBrokers(1), kfake.DataDir(data))
 	brokers := first.ListenAddrs()
@@ -87,14 +89,32 @@ func TestKafkaComesAndGoes(t *testing.T) {
 	if took := time.Since(before); took > 10*time.Second {
 		t.Errorf("5 rounds took %v while Kafka was away", took)
 	}
-	there = start()
+	start()
 	emit(t, sink, emitted{bmcs: 10, from: 15, to: 20})
 	sink.untilDrained(t, 60*time.Second)
 	check(t, consumed(t, kafka.VerdictTopic, brokers...), emitted{bmcs: 10, to: 20})
 }
 
+// Where the disk takes nothing either, Emit fails and the bus keeps the task; once Kafka is back, it works again.
+func TestAFullSpoolDoesNotHideThatKafkaIsBack(t *testing.T) {
+	t.Parallel()
+	there := cluster(t)
+	config := config(t.TempDir(), there.ListenAddrs()...)
+	config.Spool.Limits.Bytes, config.Patience = 1, 200*time.Millisecond
+	sink := run(t, config)
+	sink.untilDrained(t, 20*time.Second)
+	away := there.Fault(produce(kerr.NotLeaderForPartition, -1))
+	if err := sink.Emit(t.Context(), verdict("bmc-0", 0)); !errors.Is(err, spool.ErrFull) {
+		t.Fatalf("got %v, want %v", err, spool.ErrFull)
+	}
+	away.Remove()
+	until(t, "taken again", 30*time.Second, func() bool { return sink.Emit(t.Context(), verdict("bmc-0", 0)) == nil })
+	check(t, consumed(t, kafka.VerdictTopic, there.ListenAddrs()...), emitted{bmcs: 1, to: 1})
+}
+
 // A satellite that stops, or is killed, leaves its spool to the next.
 func TestTheNextSatelliteDrainsTheSpool(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	away, err := kafka.Open(config(dir, "127.0.0.1:1"))
 	if err != nil {
@@ -112,6 +132,7 @@ func TestTheNextSatelliteDrainsTheSpool(t *testing.T) {
 }
 
 func TestAnEndedContextDoesNotLoseTheVerdict(t *testing.T) {
+	t.Parallel()
 	c := cluster(t)
 	sink := run(t, config(t.TempDir(), c.ListenAddrs()...))
 	sink.untilDrained(t, 20*time.Second)
@@ -125,6 +146,7 @@ func TestAnEndedContextDoesNotLoseTheVerdict(t *testing.T) {
 }
 
 func TestARecordThatKafkaRefusesForGoodKeepsNobodyBack(t *testing.T) {
+	t.Parallel()
 	c := cluster(t)
 	sink := run(t, config(t.TempDir(), c.ListenAddrs()...))
 	sink.untilDrained(t, 20*time.Second)
@@ -142,6 +164,7 @@ func TestARecordThatKafkaRefusesForGoodKeepsNobodyBack(t *testing.T) {
 }
 
 func TestCoalescedVerdictsSayHowManyRoundsTheyStandFor(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := config(dir, "127.0.0.1:1")
 	away, err := kafka.Open(c)

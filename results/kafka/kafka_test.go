@@ -194,6 +194,7 @@ func check(t *testing.T, records []*kgo.Record, e emitted) (duplicates int) {
 }
 
 func TestAVerdictOnKafka(t *testing.T) {
+	t.Parallel()
 	c := cluster(t)
 	sink := run(t, config(t.TempDir(), c.ListenAddrs()...))
 	until(t, "live", 20*time.Second, func() bool { return sink.Stats().Live })

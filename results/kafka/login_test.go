@@ -43,6 +43,7 @@ func certificate(t *testing.T) (*tls.Config, *tls.Config) {
 }
 
 func TestLogins(t *testing.T) {
+	t.Parallel()
 	server, client := certificate(t)
 	c := cluster(t, kfake.TLS(server), kfake.EnableSASL(),
 		kfake.Superuser("PLAIN", "plain", "s3cret-plain"), kfake.Superuser("SCRAM-SHA-256", "s,256", "s3cret-256"), kfake.Superuser("SCRAM-SHA-512", "s=512", "s3cret-512"))
@@ -76,6 +77,7 @@ func TestLogins(t *testing.T) {
 }
 
 func TestConfigsThatCannotBe(t *testing.T) {
+	t.Parallel()
 	secret := inventory.NewSecret("s3cret")
 	for name, test := range map[string]struct {
 		config kafka.Config

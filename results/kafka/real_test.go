@@ -1,6 +1,7 @@
 package kafka_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -142,6 +143,17 @@ func drainRate(t *testing.T, address string) {
 	}
 }
 
+// The same with kfake, for machines without the real one: all is there, in order.
+func TestDrainIntoKfake(t *testing.T) {
+	there := cluster(t)
+	c := config(t.TempDir(), there.ListenAddrs()...)
+	all := emitted{bmcs: 500, to: 20}
+	fillSpool(t, c, all.bmcs, all.to)
+	sink := run(t, c)
+	sink.untilDrained(t, time.Minute)
+	check(t, consumed(t, kafka.VerdictTopic, there.ListenAddrs()...), all)
+}
+
 func fillSpool(t *testing.T, c kafka.Config, bmcs, rounds int) {
 	t.Helper()
 	c.Spool.Batch = time.Millisecond
@@ -149,18 +161,12 @@ func fillSpool(t *testing.T, c kafka.Config, bmcs, rounds int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template, err := spool.Of(verdict("bmc", 0))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for n := range rounds {
 		var group sync.WaitGroup
 		for bmc := range bmcs {
-			r := template
-			r.BMC = verdict(fmt.Sprint("drain-", bmc), 0).BMC
-			r.ID = fmt.Sprintf("%s@%d", r.BMC, n)
 			group.Go(func() {
-				if err := kept.Append(r); err != nil {
+				r, err := spool.Of(verdict(fmt.Sprint("drain-", bmc), n))
+				if err := errors.Join(err, kept.Append(r)); err != nil {
 					t.Error(err)
 				}
 			})

@@ -13,6 +13,8 @@ const (
 	windowSize = 1024
 	// sayEvery is how often it is said that Kafka is away, and how often the spool is looked at for pressure.
 	sayEvery = 10 * time.Second
+	// tryEvery is how often a verdict may try Kafka while the spool is empty and Kafka is thought to be away.
+	tryEvery = 3 * time.Second
 )
 
 // Run connects to Kafka and drains the spool, again and again, until ctx ends; then it returns nil, soon after grace. End it
@@ -68,10 +70,7 @@ func (s *Sink) drain(ctx context.Context, p *producer) (int, error) {
 		return 0, err
 	}
 	if len(records) == 0 {
-		select {
-		case <-s.spool.News():
-		case <-ctx.Done():
-		}
+		s.idle(ctx, p)
 		return 0, nil
 	}
 	n, err := p.sendAll(ctx, records)
@@ -86,6 +85,21 @@ func (s *Sink) drain(ctx context.Context, p *producer) (int, error) {
 		s.log.Error("the spool cannot forget", "error", failed)
 	}
 	return n, err
+}
+
+// idle waits until there is something to drain. Where the spool takes nothing, its disk being full, nothing of it can show
+// that Kafka is there again: now and then a verdict may try.
+func (s *Sink) idle(ctx context.Context, p *producer) {
+	again := time.NewTimer(tryEvery)
+	defer again.Stop()
+	select {
+	case <-s.spool.News():
+	case <-ctx.Done():
+	case <-again.C:
+		if s.connected() == nil {
+			s.found(p)
+		}
+	}
 }
 
 // refuse puts a record aside that the broker will never take, so that it does not keep the others back.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,22 +111,40 @@ func foundTopics(admin sarama.ClusterAdmin, wanted []Topic) (map[string]found, e
 		if !errors.Is(topic.Err, sarama.ErrNoError) {
 			return nil, fmt.Errorf("describe topic %s: %w", topic.Name, topic.Err)
 		}
-		entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic.Name})
-		if err != nil {
-			return nil, fmt.Errorf("describe the settings of topic %s: %w", topic.Name, err)
-		}
-		f := found{partitions: len(topic.Partitions), settings: map[string]string{}}
-		for i, partition := range topic.Partitions {
-			if n := len(partition.Replicas); i == 0 || n < f.replicas {
-				f.replicas = n
-			}
-		}
-		for _, entry := range entries {
-			f.settings[entry.Name] = entry.Value
-		}
-		all[topic.Name] = f
+		all[topic.Name] = found{len(topic.Partitions), fewestReplicas(topic.Partitions), map[string]string{}}
 	}
-	return all, nil
+	return all, findSettings(admin, all)
+}
+
+func fewestReplicas(partitions []*sarama.PartitionMetadata) int {
+	fewest := math.MaxInt
+	for _, partition := range partitions {
+		fewest = min(fewest, len(partition.Replicas))
+	}
+	return fewest
+}
+
+func findSettings(admin sarama.ClusterAdmin, all map[string]found) error {
+	var resources []*sarama.ConfigResource
+	for name := range all {
+		resources = append(resources, &sarama.ConfigResource{Type: sarama.TopicResource, Name: name})
+	}
+	if len(resources) == 0 {
+		return nil
+	}
+	described, err := admin.DescribeConfigs(resources, sarama.DescribeConfigsOptions{})
+	if err != nil {
+		return fmt.Errorf("describe the settings of topics: %w", err)
+	}
+	for _, topic := range described {
+		if topic.ErrorCode != sarama.ErrNoError {
+			return fmt.Errorf("describe the settings of topic %s: %w", topic.Name, topic.ErrorCode)
+		}
+		for _, entry := range topic.Configs {
+			all[topic.Name].settings[entry.Name] = entry.Value
+		}
+	}
+	return nil
 }
 
 // compare has one line for each difference between what is wanted and what was found.

@@ -105,7 +105,7 @@ func (s *Spool) settle(files []segment, out *rewrite, dropped uint64) {
 	}
 	s.dropped += dropped
 	s.segments = append(out.done, s.segments[len(files):]...)
-	s.head.segment, s.head.offset, s.head.ahead = s.segments[0].number, 0, nil
+	s.head.segment, s.head.offset, s.head.ahead, s.head.bytes = s.segments[0].number, 0, nil, 0
 }
 
 // each reads the records of files, from skip on in the first.

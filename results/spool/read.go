@@ -17,7 +17,11 @@ type reading struct {
 	segment uint64 // where the next record is, or in the next file that there is
 	offset  int64
 	ahead   []entry
+	bytes   int64 // of ahead
 }
+
+// aheadBytes bounds what is read ahead of what is done: a window of ordinary records, a few of the longest.
+const aheadBytes = 8 << 20
 
 // entry is a record with its place.
 type entry struct {
@@ -38,7 +42,7 @@ func (r *reading) close() (err error) {
 // Head returns the next records, at most most, and only the first of each BMC: so whatever happens to one of them, no newer
 // record of its BMC is on the way. The same ones are returned until they are Done. Nothing waits: none.
 func (s *Spool) Head(most int) ([]Record, error) {
-	for len(s.head.ahead) < most {
+	for len(s.head.ahead) < most && s.head.bytes < aheadBytes {
 		more, err := s.readOn(most)
 		if err != nil {
 			return nil, fmt.Errorf("read spool %s: %w", s.config.Dir, err)
@@ -117,13 +121,14 @@ func (s *Spool) next() (bool, error) {
 
 func (s *Spool) readTo(end int64, most int) error {
 	r := bufio.NewReaderSize(io.NewSectionReader(s.head.file, s.head.offset, end-s.head.offset), 1<<16)
-	for len(s.head.ahead) < most && s.head.offset < end {
+	for len(s.head.ahead) < most && s.head.bytes < aheadBytes && s.head.offset < end {
 		record, n, err := readFrame(r)
 		if err != nil {
 			return fmt.Errorf("%s at byte %d: %w", s.head.file.Name(), s.head.offset, err)
 		}
 		s.head.ahead = append(s.head.ahead, entry{record, s.head.segment, s.head.offset, n})
 		s.head.offset += n
+		s.head.bytes += n
 	}
 	return nil
 }
@@ -134,6 +139,7 @@ func (s *Spool) Done(n int) error {
 	s.mu.Lock()
 	for _, e := range s.head.ahead[:n] {
 		s.count(e.Record, -1)
+		s.head.bytes -= e.size
 	}
 	s.mu.Unlock()
 	s.head.ahead = slices.Delete(s.head.ahead, 0, n)

@@ -123,6 +123,22 @@ func TestHeadIsTheSameUntilDone(t *testing.T) {
 	}
 }
 
+func TestLongRecordsAreReadAheadOnlySoFar(t *testing.T) {
+	s := open(t, Config{Dir: t.TempDir()})
+	defer shut(t, s)
+	for n := range 40 {
+		r := record(fmt.Sprint("b", n), n, "x")
+		r.Value = make([]byte, 900<<10)
+		fillWith(t, s, r)
+	}
+	if got, err := s.Head(1000); len(got) < 9 || len(got) > 11 || err != nil {
+		t.Errorf("%d records of 900 KiB are in memory, %v", len(got), err)
+	}
+	if all := drain(t, s, 1000); len(all) != 40 || s.head.bytes != 0 {
+		t.Errorf("%d records, %d bytes", len(all), s.head.bytes)
+	}
+}
+
 func TestAppendsOfTheSameMomentShareAnFsync(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
