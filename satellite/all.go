@@ -51,7 +51,7 @@ func runAll(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	if err := checkLogins(ctx, keyring, fleet); err != nil {
 		return err
 	}
-	sink, closeSink, err := openSink(c.Verdicts, stdout)
+	sink, closeSink, err := c.openSinks(ctx, stdout, newLog(c.Log, stderr))
 	if err != nil {
 		return err
 	}

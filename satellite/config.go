@@ -19,7 +19,8 @@ type Config struct {
 	Inventory string
 	Keyring   string
 	Memory    string
-	Verdicts  string // a file, or - for stdout
+	Verdicts  string // a file, - for stdout, or none
+	Kafka     Kafka
 
 	Trust      inventory.Trust
 	CAFile     string
@@ -56,6 +57,7 @@ func DefaultConfig() Config {
 	settings := checks.DefaultSettings()
 	c := Config{
 		Memory: "lamplighter.memory", Verdicts: "-",
+		Kafka: Kafka{Brokers: []string{}, Spool: "lamplighter.spool", SpoolSize: 2 << 30, SpoolAge: 24 * time.Hour},
 		Trust: settings.Trust, Ping: settings.Ways, ExpirySoon: settings.ExpirySoon, Slow: settings.Slow,
 		Interval: 5 * time.Minute, Visits: 256,
 		Every: map[checks.Name]time.Duration{}, Timeouts: map[checks.Name]time.Duration{},
@@ -112,6 +114,8 @@ func (c Config) Validate(bad func(key, want string)) {
 	require(c.Keyring != "", "keyring", "want the path of a file or directory, or env")
 	require(c.Memory != "", "memory", "want the path of a file")
 	require(c.Verdicts != "", "verdicts", "want the path of a file, or - for stdout")
+	require(c.Verdicts != noFile || len(c.Kafka.Brokers) > 0, "verdicts", "want none only with kafka.brokers")
+	c.Kafka.validate(require)
 	require(len(c.Ping) > 0, "ping", "want at least one of icmp, tcp, rmcp")
 	require(c.Interval >= time.Second, "interval", "want at least 1s")
 	require(c.Visits >= 1, "visits", "want at least 1")

@@ -17,11 +17,11 @@ import (
 
 // badConfigs is what is wrong with each file of testdata/config; F stands for its path.
 var badConfigs = map[string]string{
-	"unknown-key":         "F:3: intervall: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, fence, drain, log, timeouts, every",
+	"unknown-key":         "F:3: intervall: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, fence, drain, log, kafka, timeouts, every",
 	"unknown-nested-key":  "F:4: fence.pause: unknown key; want one of pause_min, pause_max, confirm_login",
 	"unknown-check":       "F:3: timeouts.snmp: unknown key; want one of ping, tls, redfish-login, ipmi-login, power",
 	"check-without-every": "F:3: every.ping: unknown key; want one of redfish-login, ipmi-login, power",
-	"dotted-key":          "F:3: fence.pause_min: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, fence, drain, log, timeouts, every",
+	"dotted-key":          "F:3: fence.pause_min: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, fence, drain, log, kafka, timeouts, every",
 	"no-inventory":        "F:1: inventory: want the path of a CSV file, got none",
 	"no-keyring":          "F:1: keyring: want the path of a file or directory, or env, got none",
 	"empty":               "F:1: inventory: want the path of a CSV file, got none\nF:1: keyring: want the path of a file or directory, or env, got none",
@@ -56,7 +56,20 @@ var badConfigs = map[string]string{
 	"syntax":              "F:3: syntax: could not find flow mapping end token '}'",
 	"list":                "F:1: configuration: want keys and values",
 	"two-documents":       "F:4: document: want one in a file, got another",
-	"many-mistakes":       "F:1: keyring: want the path of a file or directory, or env, got none\nF:2: slow: want a time with its unit, such as 30s, 5m, 1h or 30d, got \"5\"\nF:3: visits: want at least 1, got \"-1\"\nF:4: who: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, fence, drain, log, timeouts, every",
+	"verdicts-nowhere":    "F:3: verdicts: want none only with kafka.brokers, got \"none\"",
+	"kafka-unknown-key":   "F:4: kafka.topic: unknown key; want one of brokers, tls, ca_file, login, user, password_file, spool, spool_size, spool_age",
+	"kafka-broker":        "F:4: kafka.brokers: want a list of host:port, each once, got [\"kafka-1\"]",
+	"kafka-tls":           "F:4: kafka.tls: want true or false, got \"on\"",
+	"kafka-ca-alone":      "F:5: kafka.ca_file: want kafka.tls: true, too, got \"ca.pem\"",
+	"kafka-login":         "F:4: kafka.login: want PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, got \"KERBEROS\"",
+	"kafka-plain":         "F:5: kafka.login: want kafka.tls: true with PLAIN, which sends the password as it is, got \"PLAIN\"",
+	"kafka-no-user":       "F:1: kafka.user: want a name with kafka.login, got none\nF:1: kafka.password_file: want the path of a file with kafka.login, got none",
+	"kafka-user-alone":    "F:1: kafka.login: want a mechanism with kafka.user, got none",
+	"kafka-no-spool":      "F:5: kafka.spool: want the path of a directory, got \"\"",
+	"kafka-spool-size":    "F:4: kafka.spool_size: want a size with its unit, such as 512MiB or 2GiB, got \"2GB\"",
+	"kafka-small-spool":   "F:4: kafka.spool_size: want at least 64MiB, got \"1MiB\"",
+	"kafka-spool-age":     "F:4: kafka.spool_age: want a time with its unit, such as 30s, 5m, 1h or 30d, got \"1\"",
+	"many-mistakes":       "F:1: keyring: want the path of a file or directory, or env, got none\nF:2: slow: want a time with its unit, such as 30s, 5m, 1h or 30d, got \"5\"\nF:3: visits: want at least 1, got \"-1\"\nF:4: who: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, fence, drain, log, kafka, timeouts, every",
 }
 
 func TestABadConfigurationIsShownWithItsLine(t *testing.T) {
@@ -109,7 +122,8 @@ func TestEveryKeyIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.yaml")
 	text := `{satellite: s, site: ams1, inventory: i, keyring: env, memory: m, verdicts: v, trust: tofu, ping: [rmcp], anchors: [10.0.0.1, "fe80::1"],
 expiry_soon: 7d, slow: 1s, interval: 1m30s, visits: 9, drain: 2s, every: {power: 0s, ipmi-login: 2h}, timeouts: {ping: 1s},
-fence: {pause_min: 1m, pause_max: 2m, confirm_login: false}, log: {level: debug, format: json}}`
+fence: {pause_min: 1m, pause_max: 2m, confirm_login: false}, log: {level: debug, format: json},
+kafka: {brokers: ["k1:9092", "[::1]:9092"], tls: true, ca_file: k.pem, login: SCRAM-SHA-512, user: u, password_file: p, spool: sp, spool_size: 512MiB, spool_age: 1h}}`
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -125,6 +139,7 @@ fence: {pause_min: 1m, pause_max: 2m, confirm_login: false}, log: {level: debug,
 		Every:    map[checks.Name]time.Duration{checks.Power: 0, checks.IPMILogin: 2 * time.Hour, checks.RedfishLogin: time.Hour},
 		Timeouts: map[checks.Name]time.Duration{checks.Ping: time.Second, checks.TLS: 10 * time.Second, checks.RedfishLogin: 30 * time.Second, checks.IPMILogin: 10 * time.Second, checks.Power: 15 * time.Second},
 		Fence:    Fence{time.Minute, 2 * time.Minute, false}, Log: Log{slog.LevelDebug, "json"},
+		Kafka: Kafka{[]string{"k1:9092", "[::1]:9092"}, true, "k.pem", "SCRAM-SHA-512", "u", "p", "sp", 512 << 20, time.Hour},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -61,7 +61,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())
 	})
-	root.AddCommand(newCheck(), newSweep(), newAll(), newSim(), newDemo(), newVersion(), newReasons(), newExitCodesHelp())
+	root.AddCommand(newCheck(), newSweep(), newAll(), newSim(), newDemo(), newVersion(), newReasons(), newTopics(), newExitCodesHelp())
 	return root
 }
 

@@ -47,6 +47,7 @@ func (c *Config) settings() []setting {
 		parsed("log.level", &c.Log.Level, "debug, info, warn or error", parseLevel),
 		parsed("log.format", &c.Log.Format, "text or json", oneOf("text", "json")),
 	}
+	all = append(all, c.Kafka.settings()...)
 	for _, check := range checks.Default() {
 		all = append(all, mapped("timeouts", c.Timeouts, check.Name, wantDuration, parseDuration))
 		if check.Every > 0 {

@@ -27,6 +27,8 @@ const (
 	GoIPMI     Peer = "goipmi-server"
 	SushyTools Peer = "sushy-tools"
 	RabbitMQ   Peer = "rabbitmq"
+	KafkaPeer  Peer = "kafka"
+	KcatPeer   Peer = "kcat"
 )
 
 // finders say with which program a peer is started; "" when the machine does not have it.
@@ -36,6 +38,8 @@ var finders = map[Peer]func() string{
 	Pyghmi:     python,
 	SushyTools: sushyEmulator,
 	RabbitMQ:   rabbitmq,
+	KafkaPeer:  kafkaJava,
+	KcatPeer:   func() string { return program("kcat") },
 }
 
 // RequireVariable lists the peers, separated by commas or spaces, that must be there.
