@@ -20,7 +20,7 @@ peers: ## install the real BMC implementations that tests run against, as far as
 	@.ci/peers
 
 test: peers ## set up, then run all tests with the race detector; says loudly what could not be tested
-	@.ci/test $(GO) test -race -shuffle=on ./...
+	@.ci/test $(GO) test -race -shuffle=on -p 1 ./... # one package at a time: several measure time
 
 lint: ## gofmt, vet, staticcheck, go mod tidy -diff
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt wants to change: $$unformatted"; exit 1; }
@@ -32,7 +32,7 @@ fuzz: ## run every fuzz target for FUZZTIME (10s), two at a time
 	@.ci/fuzz $(FUZZTIME)
 
 long: peers ## what is too long for CI, with more time, by the same code (docs/testing.md)
-	LAMPLIGHTER_LONG=1 .ci/test $(GO) test -race -timeout 60m ./...
+	LAMPLIGHTER_LONG=1 .ci/test $(GO) test -race -p 1 -timeout 60m ./...
 	.ci/fuzz 60s
 
 bench: ## run the benchmarks; docs/performance.md has the numbers and how to pair them

@@ -80,13 +80,13 @@ func TestWhatARoundCosts(t *testing.T) {
 // TestTheDeadDoNotHoldUpTheLiving is not parallel: it measures time.
 func TestTheDeadDoNotHoldUpTheLiving(t *testing.T) {
 	fleet := simulateN(t, 2000)
-	pairs, most := 1, 2.0
+	most := 2.0
 	if long {
-		pairs, most = 3, 1.2
+		most = 1.2
 	}
 	fleet.sweep(t, "--keyring", "") // BMCs make their certificates when first asked
 	var ratios []float64
-	for range pairs {
+	for len(ratios) < 3 {
 		without := fleet.lastLiving(t)
 		for i, bmc := range fleet.BMCs() {
 			if i%10 == 3 {
@@ -99,9 +99,12 @@ func TestTheDeadDoNotHoldUpTheLiving(t *testing.T) {
 		}
 		ratios = append(ratios, with.Seconds()/without.Seconds())
 		t.Logf("last living BMC after %s, with a tenth dead after %s", without, with)
+		if !long && len(ratios) == 1 && ratios[0] <= most {
+			return // one good pair is enough in CI; a bad one on a busy machine asks for the median
+		}
 	}
 	slices.Sort(ratios)
-	if median := ratios[len(ratios)/2]; median > most {
+	if median := ratios[1]; median > most {
 		t.Errorf("with a tenth of the BMCs dead the last living one was %.2f times as late, want at most %.1f: %.2f", median, most, ratios)
 	}
 }
