@@ -47,8 +47,8 @@ func (s *Sight) lookUntil(bmc inventory.BMC, since time.Time) time.Time {
 	return since.Add(shortestWindow)
 }
 
-// judge is what a window from since until now found. Only a recent answer counts: it proves that we were not blind when the
-// probe gave up.
+// judge is what a window from since until now found. Only an answer in its last part counts: it proves that we were not blind
+// when the probe gave up.
 func (s *Sight) judge(bmc inventory.BMC, since time.Time) Proof {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,12 +62,9 @@ func (s *Sight) judge(bmc inventory.BMC, since time.Time) Proof {
 	return Proof{Text: fmt.Sprintf("no anchor and no BMC of another rack answered in %v", now.Sub(since).Round(time.Millisecond))}
 }
 
-// lastPart is the later of since and span before now.
+// lastPart is when the last part of a window begins: span before now, but at most its second half.
 func lastPart(since, now time.Time, span time.Duration) time.Time {
-	if recent := now.Add(-span); recent.After(since) {
-		return recent
-	}
-	return since
+	return now.Add(-min(span, now.Sub(since)/2))
 }
 
 // look has witnesses asked until one answered recently that counts for bmc, or ctx ends, or there is nobody to ask. With keep
@@ -98,7 +95,11 @@ func (s *Sight) turn(bmc inventory.BMC, since time.Time, keep bool) turn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if last, ok := s.seen(bmc, lastPart(since, now, renewal)); ok {
+	span := recently
+	if keep {
+		span = renewal
+	}
+	if last, ok := s.seen(bmc, lastPart(since, now, span)); ok {
 		return turn{over: !keep, wait: max(last.at.Add(renewal).Sub(now), time.Millisecond)}
 	}
 	if wait := s.next.Sub(now); wait > 0 {

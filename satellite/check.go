@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -72,17 +73,17 @@ func runCheck(cmd *cobra.Command, o checkOptions, target string) error {
 	}
 	defer tour.close()
 	tour.config.Typed = o.username != ""
-	out := steps{cmd.OutOrStdout()}
+	stdout := &firstError{w: cmd.OutOrStdout()}
+	out := steps{stdout}
 	if !o.json {
 		out.start(bmc, tour.settings.Trust)
 		tour.config.Observe = func(_ checks.Round, r checks.Result) { out.result(r) }
 	}
 	var health checks.Health
-	var printed error
 	tour.config.Sink = results.Func(func(_ context.Context, v results.Verdict) error { // at once: a logout may take longer
 		health = v.Health
 		if o.json {
-			printed = json.NewEncoder(cmd.OutOrStdout()).Encode(v)
+			_ = json.NewEncoder(stdout).Encode(v) // stdout keeps the error
 		} else {
 			out.verdict(v)
 		}
@@ -96,10 +97,30 @@ func runCheck(cmd *cobra.Command, o checkOptions, target string) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), "interrupted: no verdict")
 		return exitInterrupted
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case stdout.err != nil:
+		return fmt.Errorf("print the verdict: %w", stdout.err)
+	case ctx.Err() != nil: // the round was finished all the same
+		return exitInterrupted
 	}
-	return errors.Join(printed, exitFor(map[checks.Health]int{health: 1}))
+	return exitFor(map[checks.Health]int{health: 1})
+}
+
+// firstError writes until a write fails, and keeps that error.
+type firstError struct {
+	w   io.Writer
+	err error
+}
+
+func (f *firstError) Write(p []byte) (int, error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	n, err := f.w.Write(p)
+	f.err = err
+	return n, err
 }
 
 // find is the BMC that is meant, and the fleet that it belongs to: with others in it, a failure can be told from our own

@@ -25,9 +25,14 @@ import (
 var version = "development"
 
 func main() {
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	out := pipe{gone: stop}
+	code := execute(ctx, os.Args[1:], os.Stdin, out.stdout(os.Stdout), os.Stderr)
 	stop()
+	if out.broken.Load() {
+		code = int(exitInterrupted)
+	}
 	os.Exit(code)
 }
 
