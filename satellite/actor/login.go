@@ -70,15 +70,22 @@ func denied(p memory.Permit, name, version string) error {
 	switch p.Decision {
 	case memory.Fenced:
 		return checks.BlameWith(checks.AuthFenced, facts, fmt.Errorf(
-			"credential %q was refused in %s; no login was tried, the next not before %s", name, p.Fence.Round, facts[FactFenceUntil]))
+			"credential %q was refused in %s; no login was tried, the next %s", name, p.Fence.Round, nextLogin(p.Fence)))
 	case memory.Unsure:
 		return ours(checks.SelfLoginUnsure, facts, fmt.Errorf(
-			"a login with credential %q was begun whose outcome is not known; the next not before %s", name, facts[FactFenceUntil]))
+			"a login with credential %q was begun whose outcome is not known; the next %s", name, nextLogin(p.Fence)))
 	case memory.GroupStopped:
 		return checks.Ours(checks.SelfGroupStopped, fmt.Errorf(
 			"too many BMCs refused credential %q; its logins are stopped until %s", name, stamp(p.Until)))
 	}
 	return checks.Ours(checks.SelfError, errors.New("all probes are stopped"))
+}
+
+func nextLogin(f memory.Fence) string {
+	if f.Final {
+		return "when the credential changes or a person checks again"
+	}
+	return "not before " + stamp(f.Until)
 }
 
 func ours(r checks.Reason, facts checks.Facts, err error) error {

@@ -98,6 +98,9 @@ func TestAFencedRoundNamesItsFence(t *testing.T) {
 			final.Facts["credential_version"] != "v1" || final.Facts["fence_at"] == "" {
 			t.Errorf("final: %+v", final)
 		}
+		if !strings.HasSuffix(final.Error, "the next when the credential changes or a person checks again") {
+			t.Errorf("final says %q", final.Error)
+		}
 		if got := facts[1]; got["fence_round"] != first.Round.String() || got["fence_until"] == "final" || got["fence_until"] == "" {
 			t.Errorf("fenced within the pause: %v, want the round %s", got, first.Round)
 		}
