@@ -29,10 +29,11 @@ func (s *Sight) Watch(ctx context.Context, bmc inventory.BMC) (proof func() Proo
 		if !timer.Stop() {
 			<-done
 		}
+		from := lastPart(since, time.Now(), recently)
 		last, stop := context.WithDeadline(ctx, s.lookUntil(bmc, since))
 		defer stop()
-		s.look(last, bmc, since, false)
-		return s.judge(bmc, since)
+		s.look(last, bmc, from, false)
+		return s.judge(bmc, since, from)
 	})
 }
 
@@ -47,15 +48,15 @@ func (s *Sight) lookUntil(bmc inventory.BMC, since time.Time) time.Time {
 	return since.Add(shortestWindow)
 }
 
-// judge is what a window from since until now found. Only an answer in its last part counts: it proves that we were not blind
-// when the probe gave up.
-func (s *Sight) judge(bmc inventory.BMC, since time.Time) Proof {
+// judge is what a window from since until now found. Only an answer in its last part, from then on, counts: it proves that we
+// were not blind when the probe gave up.
+func (s *Sight) judge(bmc inventory.BMC, since, from time.Time) Proof {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	if who, ok := s.seen(bmc, lastPart(since, now, recently)); ok {
+	if who, ok := s.seen(bmc, from); ok {
 		return Proof{Seen: true, Text: fmt.Sprintf("%s answered meanwhile", who)}
 	}
+	now := time.Now()
 	if _, ok := s.choose(bmc, now); !ok {
 		return Proof{None: true, Text: "there is no anchor and no BMC of another rack to compare with"}
 	}
@@ -67,8 +68,8 @@ func lastPart(since, now time.Time, span time.Duration) time.Time {
 	return now.Add(-min(span, now.Sub(since)/2))
 }
 
-// look has witnesses asked until one answered recently that counts for bmc, or ctx ends, or there is nobody to ask. With keep
-// it goes on, so that there is always a recent answer.
+// look has witnesses asked until one has answered since then that counts for bmc, or ctx ends, or there is nobody to ask. With
+// keep it goes on, so that there is always a recent answer.
 func (s *Sight) look(ctx context.Context, bmc inventory.BMC, since time.Time, keep bool) {
 	for ctx.Err() == nil {
 		turn := s.turn(bmc, since, keep)
@@ -94,13 +95,13 @@ type turn struct {
 func (s *Sight) turn(bmc inventory.BMC, since time.Time, keep bool) turn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
-	span := recently
+	now, from := time.Now(), since
 	if keep {
-		span = renewal
+		from = lastPart(since, now, renewal)
 	}
-	if last, ok := s.seen(bmc, lastPart(since, now, span)); ok {
-		return turn{over: !keep, wait: max(last.at.Add(renewal).Sub(now), time.Millisecond)}
+	if last, ok := s.seen(bmc, from); ok {
+		counts := min(renewal, last.at.Sub(since)) // how long from now on it is in the last part
+		return turn{over: !keep, wait: max(last.at.Add(counts).Sub(now), time.Millisecond)}
 	}
 	if wait := s.next.Sub(now); wait > 0 {
 		if s.news == nil {
