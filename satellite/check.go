@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -80,6 +81,7 @@ func runCheck(cmd *cobra.Command, o checkOptions, target string) error {
 		tour.config.Observe = func(_ checks.Round, r checks.Result) { out.result(r) }
 	}
 	var health checks.Health
+	var linger *time.Timer
 	tour.config.Sink = results.Func(func(_ context.Context, v results.Verdict) error { // at once: a logout may take longer
 		health = v.Health
 		if o.json {
@@ -87,12 +89,16 @@ func runCheck(cmd *cobra.Command, o checkOptions, target string) error {
 		} else {
 			out.verdict(v)
 		}
+		linger = sayWhyItLingers(cmd.ErrOrStderr())
 		return nil
 	})
 	err = tour.run(ctx, func(ctx context.Context, s *run.Satellite) error {
 		_, err := s.Check(ctx, bmc, checks.Person)
 		return err
 	})
+	if linger != nil {
+		linger.Stop()
+	}
 	if missing := new(schedule.Missing); errors.As(err, &missing) && ctx.Err() != nil {
 		fmt.Fprintln(cmd.ErrOrStderr(), "interrupted: no verdict")
 		return exitInterrupted
@@ -106,6 +112,13 @@ func runCheck(cmd *cobra.Command, o checkOptions, target string) error {
 		return exitInterrupted
 	}
 	return exitFor(map[checks.Health]int{health: 1})
+}
+
+// sayWhyItLingers says after a second why the process goes on although the verdict is out (decision 11).
+func sayWhyItLingers(stderr io.Writer) *time.Timer {
+	return time.AfterFunc(time.Second, func() {
+		fmt.Fprintln(stderr, "the login was not answered in time; waiting up to 30 s for a late answer, so that its session can be logged out")
+	})
 }
 
 // firstError writes until a write fails, and keeps that error.

@@ -6,6 +6,9 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
+
+	"lamplighter/checks/bmcsim"
 )
 
 // fullDisk is a stdout that takes nothing.
@@ -59,5 +62,19 @@ func TestAnInterruptedCheckFinishesItsRoundAndSays130(t *testing.T) {
 	}
 	if code != int(exitInterrupted) || !strings.Contains(stdout.String(), "UNAVAILABLE at tls: tls.timeout") {
 		t.Errorf("exit code %d, want 130\nstdout: %s\nstderr: %s", code, stdout.String(), stderr.String())
+	}
+}
+
+func TestCheckSaysWhyItLingers(t *testing.T) {
+	t.Parallel()
+	fleet := simulate(t, bmcsim.Plan{Seed: 1, Slow: 4 * time.Second, Sites: []bmcsim.Site{{Name: "ams1", BMCs: 1}}})
+	id := fleet.BMCs()[0].ID
+	fleet.plant(t, id, bmcsim.Slow)
+	out := lamplighter(t, fleet.args("check", string(id), "--memory", "none", "--timeout", "redfish-login=1s")...)
+	if !strings.Contains(out.stdout, "api.timeout") || !strings.Contains(out.stderr, "waiting up to 30 s for a late answer") {
+		t.Errorf("stdout: %s\nstderr: %s", out.stdout, out.stderr)
+	}
+	if open := fleet.Counters().Total.Open; open != 0 {
+		t.Errorf("%d sessions left open", open)
 	}
 }
