@@ -2,6 +2,7 @@ package rmcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -94,7 +95,17 @@ func (s *Session) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, closeWait)
 	defer cancel()
 	_, err := s.command(ctx, "close session", request)
+	if noSuchSession(err) {
+		return nil
+	}
 	return err
+}
+
+// noSuchSession says that the BMC does not know the session (section 22.19; goipmi-server 0.9.1 says 0xc9): a Close Session of
+// ours that came twice, or whose answer was lost, has ended it already.
+func noSuchSession(err error) bool {
+	var refused *CompletionError
+	return errors.As(err, &refused) && (refused.Code == 0x87 || refused.Code == 0x88 || refused.Code == 0xc9)
 }
 
 func closeRequest(managed uint32) message {
