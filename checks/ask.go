@@ -23,7 +23,7 @@ const anchorPort = 443
 // Ask asks once whether somebody is there: a BMC in the ways that ping asks it, an anchor (bmc is nil) by ICMP. It serves
 // Sight.
 func (w *Wires) Ask(ctx context.Context, addr netip.Addr, bmc *inventory.BMC) error {
-	questions := []question{w.askICMP(addr)}
+	questions := []question{w.askICMP(addr, nil)} // an anchor is where the configuration says
 	switch {
 	case bmc != nil:
 		ways, err := waysOf(*bmc, w.Settings.Ways)
@@ -32,7 +32,7 @@ func (w *Wires) Ask(ctx context.Context, addr netip.Addr, bmc *inventory.BMC) er
 		}
 		questions = w.questions(*bmc, ways)
 	case w.icmpMode(addr) == icmpNotPermitted:
-		questions = []question{askTCP(netip.AddrPortFrom(addr, anchorPort))}
+		questions = []question{askTCP(netip.AddrPortFrom(addr, anchorPort), nil)}
 	}
 	if _, err := race(ctx, questions); err != nil {
 		return fmt.Errorf("ask %s whether it is there: %w", addr, err)
@@ -42,7 +42,7 @@ func (w *Wires) Ask(ctx context.Context, addr netip.Addr, bmc *inventory.BMC) er
 
 // questions are the questions that ping asks bmc, one for each way.
 func (w *Wires) questions(bmc inventory.BMC, ways []Way) (questions []question) {
-	asked := map[Way]bool{}
+	asked, targets := map[Way]bool{}, w.Settings.Targets
 	for _, way := range ways {
 		if asked[way] {
 			continue
@@ -50,9 +50,9 @@ func (w *Wires) questions(bmc inventory.BMC, ways []Way) (questions []question) 
 		asked[way] = true
 		switch way {
 		case WayICMP:
-			questions = append(questions, w.askICMP(bmc.Address))
+			questions = append(questions, w.askICMP(bmc.Address, targets))
 		case WayTCP:
-			questions = append(questions, askTCP(netip.AddrPortFrom(bmc.Address, bmc.RedfishPort())))
+			questions = append(questions, askTCP(netip.AddrPortFrom(bmc.Address, bmc.RedfishPort()), targets))
 		case WayRMCP:
 			questions = append(questions, askRMCP(w.rmcp.Capabilities, netip.AddrPortFrom(bmc.Address, bmc.RMCPPort())))
 		}
@@ -67,8 +67,11 @@ func (w *Wires) icmpMode(addr netip.Addr) string {
 	return icmpNotPermitted
 }
 
-func (w *Wires) askICMP(addr netip.Addr) question {
+func (w *Wires) askICMP(addr netip.Addr, within *inventory.Targets) question {
 	return question{WayICMP, func(ctx context.Context) (heard, error) {
+		if err := within.Dial(netip.AddrPortFrom(addr, 0)); err != nil {
+			return heard{}, silent(err)
+		}
 		reply, err := w.echo.Echo(ctx, addr)
 		switch {
 		case errors.Is(err, icmp.ErrNotPermitted):
@@ -81,10 +84,10 @@ func (w *Wires) askICMP(addr netip.Addr) question {
 }
 
 // askTCP connects and hangs up. A reset (connection refused) is an answer too: the host is there.
-func askTCP(addr netip.AddrPort) question {
+func askTCP(addr netip.AddrPort, within *inventory.Targets) question {
 	return question{WayTCP, func(ctx context.Context) (heard, error) {
 		start := time.Now()
-		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+		conn, err := (&net.Dialer{ControlContext: within.Control}).DialContext(ctx, "tcp", addr.String())
 		rtt := time.Since(start)
 		if err == nil {
 			_ = conn.Close()
@@ -124,6 +127,8 @@ func silent(err error) error {
 	switch {
 	case err == nil, errors.Is(err, errNotAsked), errors.Is(err, errUnreachable), errors.Is(err, errSilent):
 		return err
+	case errors.Is(err, inventory.ErrForbidden):
+		return fmt.Errorf("%w: %w", errNotAsked, err)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ENETDOWN),
 		errors.Is(err, syscall.EHOSTDOWN):
 		return fmt.Errorf("%w: %w", errUnreachable, err)

@@ -246,7 +246,7 @@ func TestHostileAnswersEndInAVerdict(t *testing.T) {
 				b := newBMC(t, answers{at: hostile})
 				r := goRound(t.Context(), t, visitTo(t, b.URL, Known{}), timeout)
 				for _, result := range r.results {
-					if took := time.Duration(result.TookMS) * time.Millisecond; took > timeout+time.Second {
+					if took := time.Duration(result.TookMS) * time.Millisecond; took > timeout+5*time.Second { // what hangs takes the patience of the round
 						t.Errorf("at %s: %s took %v", at, result.Check, took)
 					}
 					if result.Reason.Info().Owner == OwnerUs || len(result.Error) > 2048 || strings.ContainsAny(result.Error, "\x00\x07\x1b") {

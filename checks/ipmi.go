@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
+	"syscall"
 
 	"lamplighter/checks/rmcp"
+	"lamplighter/inventory"
 )
 
 // runIPMILogin proves that the BMC's account works over IPMI 2.0, in both directions: the BMC has proved that it knows the
@@ -106,6 +108,10 @@ var statusReasons = map[rmcp.Meaning]Reason{
 func ipmiFault(err error) error {
 	var status *rmcp.StatusError
 	switch {
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ENETDOWN):
+		return Ours(SelfBlind, err) // our own kernel did not send it: what a router says comes without an errno
+	case errors.Is(err, inventory.ErrForbidden):
+		return Ours(SelfInventory, err)
 	case errors.Is(err, rmcp.ErrCredential):
 		return Ours(SelfNoCredential, err)
 	case errors.Is(err, rmcp.ErrCrossed): // the BMC knew the password: this is no refusal of it

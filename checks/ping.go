@@ -29,6 +29,9 @@ func runPing(ctx context.Context, v *Visit) (Finding, error) {
 	if err != nil {
 		return Finding{}, Ours(SelfInventory, err)
 	}
+	if err := v.Wires.Settings.Targets.Allow(v.BMC); err != nil {
+		return Finding{}, Ours(SelfInventory, err)
+	}
 	facts := Facts{}
 	if slices.Contains(ways, WayICMP) {
 		facts[FactICMP] = v.Wires.icmpMode(v.BMC.Address)

@@ -3,6 +3,8 @@ package checks
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +13,15 @@ import (
 
 // FactPower is the fact that says the power state; with several systems there is one more per system, "power.ID".
 const FactPower = "power"
+
+// FactGUID is the fact that says which server a BMC is of, over IPMI.
+const FactGUID = "guid"
+
+// The facts that say, beside serial, uuid and guid, which server the inventory means when the BMC is another's.
+const (
+	FactInventorySerial = "inventory_serial"
+	FactInventoryUUID   = "inventory_uuid"
+)
 
 // PowerState is whether a server is on, as every protocol's driver says it.
 type PowerState string
@@ -32,8 +43,13 @@ func runPower(ctx context.Context, v *Visit) (Finding, error) {
 	}
 	state, err := v.session.client.GetPowerState(ctx)
 	found, timeout := Finding{Facts: Facts{}}, IPMITimeout
-	if r, ok := v.session.driver.(*redfishDriver); ok {
-		found, timeout = r.found, APITimeout
+	switch d := v.session.driver.(type) {
+	case *redfishDriver:
+		found, timeout = d.found, APITimeout
+	case *ipmiDriver:
+		if err == nil {
+			found = judgeGUID(v.BMC, d.session.GUID())
+		}
 	}
 	for name, value := range found.Facts {
 		found.Facts[name] = v.scrub(value)
@@ -82,6 +98,11 @@ func judgeSystems(bmc inventory.BMC, systems []system) (PowerState, Finding) {
 	}
 	if isAnother(bmc, systems) {
 		found.Notes = append(found.Notes, IdentityMismatch)
+		for name, want := range map[string]string{FactInventorySerial: bmc.Serial, FactInventoryUUID: bmc.UUID} {
+			if want != "" {
+				found.Facts[name] = want
+			}
+		}
 	}
 	found.Facts["systems"] = strconv.Itoa(len(systems))
 	return all, found
@@ -105,6 +126,37 @@ func isAnother(bmc inventory.BMC, systems []system) bool {
 		serials, tags, uuids = append(serials, string(s.SerialNumber)), append(tags, string(s.SKU)), append(uuids, string(s.UUID))
 	}
 	return differs(bmc.Serial, serials, tags) || differs(bmc.UUID, uuids, nil)
+}
+
+// judgeGUID compares the system GUID that a BMC showed at the login over IPMI with the inventory's UUID.
+func judgeGUID(bmc inventory.BMC, guid [16]byte) Finding {
+	found := Finding{Facts: Facts{}}
+	all := writings(guid)
+	if significant(all[0]) == "" {
+		return found
+	}
+	found.Facts[FactGUID] = all[0]
+	if differs(bmc.UUID, all, nil) {
+		found.Notes = []Reason{IdentityMismatch}
+		found.Facts[FactInventoryUUID] = bmc.UUID
+	}
+	return found
+}
+
+// writings are the UUIDs that a GUID may stand for, first as it was sent: IPMI has the last byte first, SMBIOS the bytes of the first three
+// fields the other way round, and BMCs send all four.
+func writings(guid [16]byte) []string {
+	var all []string
+	for range 2 {
+		for range 2 {
+			all = append(all, fmt.Sprintf("%x-%x-%x-%x-%x", guid[:4], guid[4:6], guid[6:8], guid[8:10], guid[10:]))
+			slices.Reverse(guid[:4])
+			slices.Reverse(guid[4:6])
+			slices.Reverse(guid[6:8])
+		}
+		slices.Reverse(guid[:])
+	}
+	return all
 }
 
 // differs says whether want is evidence, some of have are, and want is neither among them nor among also.

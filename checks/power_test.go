@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"encoding/hex"
 	"testing"
 
 	"lamplighter/inventory"
@@ -40,6 +41,35 @@ func TestIdentityIsJudgedOnEvidenceOnly(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			if got := isAnother(inventory.BMC{Serial: c.serial, UUID: c.uuid}, c.systems); got != c.want {
 				t.Errorf("mismatch %t, want %t", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAGUIDIsJudgedInEachOrderOfBytes(t *testing.T) {
+	const uuid = "00112233-4455-6677-8899-AABBCCDDEEFF"
+	guid := func(text string) (g [16]byte) {
+		if _, err := hex.Decode(g[:], []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	cases := []struct{ name, inventory, sent, wrong string }{
+		{"as it is written", uuid, "00112233445566778899aabbccddeeff", ""},
+		{"the last byte first, as IPMI has it", uuid, "ffeeddccbbaa99887766554433221100", ""},
+		{"as SMBIOS has it", uuid, "33221100554477668899aabbccddeeff", ""},
+		{"as SMBIOS has it, the last byte first", uuid, "ffeeddccbbaa99886677445500112233", ""},
+		{"another", uuid, "00112233445566778899aabbccddeefe", uuid},
+		{"zeros are no evidence", uuid, "00000000000000000000000000000000", ""},
+		{"all ones are no evidence", uuid, "ffffffffffffffffffffffffffffffff", ""},
+		{"an inventory that knows nothing", "", "00112233445566778899aabbccddeeff", ""},
+		{"an inventory that knows zeros", "00000000-0000-0000-0000-000000000000", "00112233445566778899aabbccddeeff", ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			found := judgeGUID(inventory.BMC{UUID: c.inventory}, guid(c.sent))
+			if found.Facts[FactInventoryUUID] != c.wrong || (len(found.Notes) > 0) != (c.wrong != "") {
+				t.Errorf("%+v", found)
 			}
 		})
 	}

@@ -155,7 +155,7 @@ func TestTCPQuestionHangsUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := race(t.Context(), []question{askTCP(netip.MustParseAddrPort(l.Addr().String()))}); err != nil {
+	if _, err := race(t.Context(), []question{askTCP(netip.MustParseAddrPort(l.Addr().String()), nil)}); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := l.Accept()

@@ -93,6 +93,8 @@ const (
 	SelfGroupStopped Reason = "self.group_stopped"
 	SelfOverload     Reason = "self.overload"
 	SelfPoison       Reason = "self.poison"
+	SelfStopped      Reason = "self.stopped"
+	SelfSilent       Reason = "self.silent"
 	SelfError        Reason = "self.error"
 )
 
@@ -149,13 +151,15 @@ var Reasons = []ReasonInfo{
 
 	{SelfExpired, "S", Unknown, OwnerUs, "the task was older than its deadline", "look at the satellite's load"},
 	{SelfBlind, "S", Unknown, OwnerUs, "the satellite saw nobody else either while this probe failed", "look at the satellite's own network"},
-	{SelfPath, "S", Unknown, OwnerUs, "two satellites disagree", "compare their routes and firewall rules"},
+	{SelfPath, "S", Unknown, OwnerUs, "another satellite got an answer where this one got none", "compare the routes and firewall rules of the two satellites; usually a firewall does not know a new one"},
 	{SelfNoCredential, "S", Unknown, OwnerUs, "the keyring has no credential of this name", "add the credential, or correct the login's name"},
 	{SelfKeyring, "S", Unknown, OwnerUs, "the keyring could not be read", "look at the keyring's file or vault"},
 	{SelfInventory, "S", Unknown, OwnerUs, "the satellite knows another record of this BMC", "wait for the next inventory sync; if it stays, look at the satellite"},
 	{SelfLoginUnsure, "S", Unknown, OwnerUs, "a crash left the outcome of a login unknown", "wait for the pause to end, or recheck"},
 	{SelfGroupStopped, "S", Unknown, OwnerUs, "too many BMCs refused this credential; its logins are stopped", "check the credential before more accounts lock"},
 	{SelfOverload, "S", Unknown, OwnerUs, "the satellite is overloaded", "look at the satellite's load; add a satellite"},
+	{SelfStopped, "S", Unknown, OwnerUs, "somebody stopped all probes of the site", "find out who and why; then lamplighter go"},
+	{SelfSilent, "S", Unknown, OwnerUs, "no round of this BMC was heard of for two intervals", "look at the site's satellites; lamplighter audit says where its rounds were lost"},
 	{SelfPoison, "S", Unknown, OwnerUs, "the task could not be handled again and again", "report the kept bytes as a bug"},
 	{SelfError, "S", Unknown, OwnerUs, "an error of the satellite itself", "look at the satellite's log"},
 }

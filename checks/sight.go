@@ -42,6 +42,8 @@ type Sight struct {
 	fleet []inventory.BMC
 	// recent is the latest answer of each of the last places.
 	recent []sighting
+	// windows are those that are open and had no answer yet.
+	windows map[*window]struct{}
 	// asked is when witnesses were last asked that have not answered since.
 	asked map[netip.Addr]time.Time
 	// next is when the next question may be asked.
@@ -110,7 +112,7 @@ func (w witness) String() string {
 // NewSight compares among fleet and anchors. ask asks one of them once, a BMC or (bmc is nil) an anchor; it is called
 // concurrently, a few times a second at most, and returns nil when there was an answer.
 func NewSight(fleet []inventory.BMC, anchors []netip.Addr, ask func(ctx context.Context, addr netip.Addr, bmc *inventory.BMC) error) *Sight {
-	s := &Sight{ask: ask, asked: map[netip.Addr]time.Time{}}
+	s := &Sight{ask: ask, windows: map[*window]struct{}{}, asked: map[netip.Addr]time.Time{}}
 	for _, addr := range anchors {
 		s.anchors = append(s.anchors, witness{addr: addr.Unmap(), anchor: true})
 	}
@@ -133,6 +135,7 @@ func (s *Sight) saw(who witness, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.asked, who.addr)
+	s.notice(who)
 	i := s.entry(who.place())
 	switch {
 	case i == len(s.recent):

@@ -65,6 +65,9 @@ func randomOutage(t *testing.T, r *rand.Rand) {
 			if p.Seen && opened > downFrom && closed < downTo {
 				t.Errorf("window %v-%v of %s within the outage %v-%v: %+v", opened, closed, bmc.ID, downFrom, downTo, p)
 			}
+			if took := closed - opened; p.Seen && took > shortestWindow && opened > downFrom && opened+probe/3 < downTo && probe >= shortestWindow {
+				t.Errorf("window %v-%v of %s began in the outage %v-%v, which lasted until its question was lost: %+v", opened, closed, bmc.ID, downFrom, downTo, p)
+			}
 			if p.Seen && !anotherLives(fleet, a, bmc) {
 				t.Errorf("nobody of another rack lives, yet %s: %+v", bmc.ID, p)
 			}

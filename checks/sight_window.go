@@ -14,17 +14,25 @@ import (
 // not recent. ctx must outlive the call of proof: give it the round's, not the check's that timed out. Where proof is not
 // needed end ctx instead.
 //
+// Seen takes an answer from when the probe began, and one from when it gave up: neither an uplink that goes down meanwhile, nor
+// one that comes back when all that was asked is lost already, may be taken for a dead BMC.
+//
 // A window that is open for long has witnesses asked, again and again, in one goroutine, which proof waits for and which
 // ends with ctx: we may go blind in the midst of a probe.
 func (s *Sight) Watch(ctx context.Context, bmc inventory.BMC) (proof func() Proof) {
 	since := time.Now()
+	open := s.openWindow(bmc, since)
 	looking, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	timer := time.AfterFunc(patience, func() {
 		defer close(done)
 		s.look(looking, bmc, since, true)
 	})
+	forget := context.AfterFunc(ctx, func() { s.closeWindow(open) })
 	return sync.OnceValue(func() Proof {
+		defer forget()
+		defer s.closeWindow(open)
+		began := open.began(time.Since(since))
 		cancel()
 		if !timer.Stop() {
 			<-done
@@ -33,7 +41,7 @@ func (s *Sight) Watch(ctx context.Context, bmc inventory.BMC) (proof func() Proo
 		last, stop := context.WithDeadline(ctx, s.lookUntil(bmc, since))
 		defer stop()
 		s.look(last, bmc, from, false)
-		return s.judge(bmc, since, from)
+		return s.judge(open, from, began)
 	})
 }
 
@@ -48,12 +56,17 @@ func (s *Sight) lookUntil(bmc inventory.BMC, since time.Time) time.Time {
 	return since.Add(shortestWindow)
 }
 
-// judge is what a window from since until now found. Only an answer in its last part, from then on, counts: it proves that we
-// were not blind when the probe gave up.
-func (s *Sight) judge(bmc inventory.BMC, since, from time.Time) Proof {
+// judge is what a window until now found. An answer in its last part, from then on, proves that we were not blind when the probe
+// gave up; one by began that we were not when it began.
+func (s *Sight) judge(w *window, from, began time.Time) Proof {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if who, ok := s.seen(bmc, from); ok {
+	bmc, since := w.bmc, w.since
+	who, ok := s.seen(bmc, from)
+	switch {
+	case ok && !began.IsZero() && (w.first.IsZero() || w.first.After(began)):
+		return Proof{Text: fmt.Sprintf("%s answered, but nobody did when the probe began", who)}
+	case ok:
 		return Proof{Seen: true, Text: fmt.Sprintf("%s answered meanwhile", who)}
 	}
 	now := time.Now()
@@ -61,6 +74,46 @@ func (s *Sight) judge(bmc inventory.BMC, since, from time.Time) Proof {
 		return Proof{None: true, Text: "there is no anchor and no BMC of another rack to compare with"}
 	}
 	return Proof{Text: fmt.Sprintf("no anchor and no BMC of another rack answered in %v", now.Sub(since).Round(time.Millisecond))}
+}
+
+// window is a probe that runs.
+type window struct {
+	bmc   inventory.BMC
+	since time.Time
+	first time.Time // when the first answer in it came that counts; Sight.mu guards it
+}
+
+// began is until when an answer proves that we saw when a probe began that took so long: by then the last is sent again that can
+// still be answered (rmcp asks again after a third of its time). Zero: it failed too soon to tell.
+func (w *window) began(took time.Duration) time.Time {
+	if took < shortestWindow {
+		return time.Time{}
+	}
+	return w.since.Add(took / 3)
+}
+
+func (s *Sight) openWindow(bmc inventory.BMC, since time.Time) *window {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := &window{bmc: bmc, since: since}
+	s.windows[w] = struct{}{}
+	return w
+}
+
+func (s *Sight) closeWindow(w *window) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.windows, w)
+}
+
+// notice tells windows of an answer that had none so far. The caller holds mu.
+func (s *Sight) notice(who witness) {
+	for w := range s.windows {
+		if who.countsFor(w.bmc) {
+			w.first = time.Now() // not when it was asked: what was asked again may have been lost before
+			delete(s.windows, w)
+		}
+	}
 }
 
 // lastPart is when the last part of a window begins: span before now, but at most its second half.

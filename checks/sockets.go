@@ -25,6 +25,7 @@ func OpenWires(s Settings) (*Wires, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the RMCP socket: %w", err)
 	}
+	client.Allow = s.Targets.Dial
 	return &Wires{Settings: s, echo: icmp.Listen(), rmcp: client}, nil
 }
 

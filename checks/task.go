@@ -92,6 +92,8 @@ const (
 	Routine Why = "routine"
 	Confirm Why = "confirm"
 	Person  Why = "person"
+	// Look is for a BMC that a look round found silent: others of its rack or subnet had failed.
+	Look Why = "look"
 )
 
 // Lane is the urgency of a task: a person waits before a confirmation, a confirmation before routine.
@@ -109,7 +111,7 @@ func (w Why) Lane() Lane {
 	switch w {
 	case Person:
 		return LanePerson
-	case Confirm:
+	case Confirm, Look:
 		return LaneConfirm
 	}
 	return LaneRoutine
@@ -141,10 +143,10 @@ func ParseRound(s string) (Round, error) {
 		return Round{}, fmt.Errorf("round %q: due: %w", s, err)
 	}
 	switch why := Why(s[hash+1:]); why {
-	case Routine, Confirm, Person:
+	case Routine, Confirm, Person, Look:
 		return Round{inventory.ID(s[:at]), due, why}, nil
 	}
-	return Round{}, fmt.Errorf("round %q: why: want routine, confirm or person", s)
+	return Round{}, fmt.Errorf("round %q: why: want routine, confirm, person or look", s)
 }
 
 // MarshalText makes a Round its ID.
@@ -168,4 +170,6 @@ type Task struct {
 	// Carried are good results of earlier rounds that stand in for checks that are not due.
 	Carried []Result  `json:"carried,omitempty"`
 	Expires time.Time `json:"expires"`
+	// Failures are how often messages of this round were handed back before its chain was begun again.
+	Failures int `json:"failures,omitempty"`
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lamplighter/checks/guard"
+	"lamplighter/inventory"
 )
 
 // runTLS connects as strictly as the BMC can and judges its certificate. The visit keeps the connection, on which the login
@@ -48,6 +49,7 @@ func (v *Visit) connect(ctx context.Context) (guard.State, error) {
 func (v *Visit) openConn() {
 	addr := netip.AddrPortFrom(v.BMC.Address, v.BMC.RedfishPort())
 	conn := guard.New(addr, guard.Profile(v.Known.TLSProfile), v.certificatePolicy())
+	conn.Control = v.Wires.Settings.Targets.Control
 	v.redfish.conn = conn
 	v.onClose(func(context.Context) error {
 		v.redfish = redfishVisit{}
@@ -85,6 +87,9 @@ func blameDial(err error) error {
 		if errors.Is(err, errno) {
 			return Blame(reason, err)
 		}
+	}
+	if errors.Is(err, inventory.ErrForbidden) {
+		return Ours(SelfInventory, err)
 	}
 	if timedOut(err) {
 		return Blame(NetTimeout, err)

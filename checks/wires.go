@@ -32,6 +32,8 @@ type Settings struct {
 	ExpirySoon time.Duration
 	// Slow is how long a login may take before it is noted.
 	Slow time.Duration
+	// Targets bound where BMCs may be; nil: anywhere, for a person who typed where.
+	Targets *inventory.Targets
 }
 
 // DefaultSettings asks all ways, trusts authorities, and notes certificates that end within 30 days and logins over 10 s.

@@ -102,6 +102,9 @@ type Credentials struct {
 	Password Secret
 	// Version changes whenever username or password do; a fence names it. It reveals neither.
 	Version string
+	// Next is what a rotation that is under way changes them to, BMC by BMC; nil: none is. It is for a BMC that refuses these, and is
+	// tried there once. Its own Next is nil.
+	Next *Credentials
 }
 
 // VersionOf derives a version where the keyring has none of its own: 20 bits of a hash, enough to notice a change, far too
@@ -118,6 +121,8 @@ func VersionOf(username string, password Secret) string {
 var (
 	ErrNoCredential = errors.New("no such credential")
 	ErrKeyring      = errors.New("keyring cannot be read")
+	// ErrAway is an ErrKeyring that may be over soon: where credentials are kept gives none now.
+	ErrAway = errors.New("try again when it answers")
 )
 
 // Keyring hands out credentials by name.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -16,8 +17,14 @@ import (
 // CSV is a Source that reads a file with a header line. Columns that Lamplighter has no word for become labels.
 type CSV struct{ Path string }
 
-// BMCs reads the file. All its mistakes are reported at once, as BadLines.
-func (c CSV) BMCs(ctx context.Context) ([]BMC, error) {
+// BMCs reads the file. All its mistakes are reported at once, as BadLines: who wrote it can mend it, so nothing is left out.
+func (c CSV) BMCs(ctx context.Context, _ Known) (Answer, error) {
+	bmcs, err := c.Read(ctx)
+	return Answer{BMCs: bmcs}, err
+}
+
+// Read reads the file.
+func (c CSV) Read(ctx context.Context) ([]BMC, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("read inventory %s: %w", c.Path, err)
 	}
@@ -31,7 +38,7 @@ func (c CSV) BMCs(ctx context.Context) ([]BMC, error) {
 
 // ReadCSV reads an inventory; name is what its mistakes are reported under.
 func ReadCSV(name string, r io.Reader) ([]BMC, error) {
-	t := &table{file: name, ids: map[ID]int{}, doors: map[string]int{}}
+	t := &table{file: name, ids: map[ID]int{}, doors: map[door]int{}}
 	t.csv = csv.NewReader(skipBOM(r))
 	t.csv.FieldsPerRecord = -1 // counted here, to name the line of each
 	if err := t.readHeader(); err != nil {
@@ -66,8 +73,8 @@ type table struct {
 	header []string
 	bad    BadLines
 	bmcs   []BMC
-	ids    map[ID]int     // line of each ID
-	doors  map[string]int // line of each address and port
+	ids    map[ID]int   // line of each ID
+	doors  map[door]int // line of each address and port
 }
 
 func (t *table) badLine(line int, column, format string, args ...any) {
@@ -190,17 +197,31 @@ func (t *table) noteOnce(line int, bmc BMC) {
 	}
 }
 
-// doors are the sockets of a BMC that nobody else can have: the port of its record, and those that it is asked on.
-func (b BMC) doors() []string {
-	doors := []string{fmt.Sprintf("%s port %d", b.Address, b.Port)}
-	if b.Port == 0 {
-		doors[0] = b.Address.String()
+// door is a socket of a BMC. Two BMCs with the same one are the same BMC.
+type door struct {
+	address netip.Addr
+	kind    string // tcp, udp, or empty for whatever the port of the record is of
+	port    uint16
+}
+
+func (d door) String() string {
+	switch {
+	case d.kind != "":
+		return fmt.Sprintf("%s %s port %d", d.address, d.kind, d.port)
+	case d.port != 0:
+		return fmt.Sprintf("%s port %d", d.address, d.port)
 	}
+	return d.address.String()
+}
+
+// doors are the sockets of a BMC that nobody else can have: the port of its record, and those that it is asked on.
+func (b BMC) doors() []door {
+	doors := append(make([]door, 0, 3), door{b.Address, "", b.Port})
 	if b.Protocol != IPMI {
-		doors = append(doors, fmt.Sprintf("%s tcp port %d", b.Address, b.RedfishPort()))
+		doors = append(doors, door{b.Address, "tcp", b.RedfishPort()})
 	}
 	if b.Protocol != Redfish {
-		doors = append(doors, fmt.Sprintf("%s udp port %d", b.Address, b.RMCPPort()))
+		doors = append(doors, door{b.Address, "udp", b.RMCPPort()})
 	}
 	return doors
 }

@@ -126,18 +126,18 @@ func TestALongCellIsCutInTheMessage(t *testing.T) {
 
 func TestCSVSourceReadsItsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fleet.csv")
-	if _, err := (CSV{path}).BMCs(t.Context()); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), path) {
+	if _, err := (CSV{path}).Read(t.Context()); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a missing file: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("id,address\na,10.0.0.1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if bmcs, err := (CSV{path}).BMCs(t.Context()); err != nil || len(bmcs) != 1 {
+	if bmcs, err := (CSV{path}).Read(t.Context()); err != nil || len(bmcs) != 1 {
 		t.Errorf("got %v, %v", bmcs, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := (CSV{path}).BMCs(ctx); !errors.Is(err, context.Canceled) {
+	if _, err := (CSV{path}).Read(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled context: %v", err)
 	}
 }
@@ -191,7 +191,11 @@ p,10.0.1.6,s,r3,1,5,front,2,c1
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := strings.Join(Conflicts(bmcs), "\n")
+	var lines []string
+	for _, c := range Conflicts(bmcs) {
+		lines = append(lines, c.String())
+	}
+	got := strings.Join(lines, "\n")
 	want := "rack s/-/-/r1 unit 11: a and b are in the same place\nrack s/-/-/r1 unit 12: e and f are in the same place\nrack s/-/-/r3 unit 1: o and p are in the same place"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -1,8 +1,6 @@
 package inventory
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -42,50 +40,9 @@ func TestDiffOf(t *testing.T) {
 	}
 }
 
-func TestAFleetRefusesAListThatShrankSuddenly(t *testing.T) {
-	for name, test := range map[string]struct {
-		before, from, to int
-		refused          bool
-	}{
-		"the first list may have any length":                      {0, 1, 3, false},
-		"an empty first list is a list":                           {0, 1, 0, false},
-		"an empty answer, even to few":                            {3, 1, 0, true},
-		"four of ten is few enough to be meant":                   {10, 5, 10, false},
-		"five of ten":                                             {10, 6, 10, true},
-		"ten of a hundred is a tenth":                             {100, 11, 100, false},
-		"eleven of a hundred":                                     {100, 12, 100, true},
-		"other BMCs instead of the ones that were do not make up": {100, 50, 149, true},
-		"one of one is replaced by another":                       {1, 2, 2, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var f Fleet
-			if test.before > 0 {
-				if _, err := f.Replace(bmcs(1, test.before)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			next := bmcs(test.from, test.to)
-			_, err := f.Replace(next)
-			if refused := errors.Is(err, ErrShrunk); refused != test.refused {
-				t.Errorf("got %v", err)
-			}
-			want := len(next)
-			if test.refused {
-				want = test.before
-			}
-			if f.Len() != want || len(f.BMCs()) != want {
-				t.Errorf("%d BMCs are left, want %d", f.Len(), want)
-			}
-			if _, err := f.Force(next); err != nil || f.Len() != len(next) {
-				t.Errorf("forced: %v, %d BMCs", err, f.Len())
-			}
-		})
-	}
-}
-
 func TestAFleetRefusesWhatIsNotASetOfBMCs(t *testing.T) {
 	var f Fleet
-	if _, err := f.Replace(bmcs(1, 2)); err != nil {
+	if _, err := f.Set(bmcs(1, 2)); err != nil {
 		t.Fatal(err)
 	}
 	for name, list := range map[string][]BMC{
@@ -93,7 +50,7 @@ func TestAFleetRefusesWhatIsNotASetOfBMCs(t *testing.T) {
 		"a BMC without address": append(bmcs(1, 2), BMC{ID: "x"}),
 		"a BMC without ID":      append(bmcs(1, 2), BMC{Address: netip.IPv6Loopback()}),
 	} {
-		if _, err := f.Replace(list); err == nil || f.Len() != 2 {
+		if _, err := f.Set(list); err == nil || f.Len() != 2 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -106,7 +63,7 @@ func TestFind(t *testing.T) {
 	}
 	list := append(bmcs(1, 3), BMC{ID: "10.0.0.2", Address: netip.MustParseAddr("10.0.0.9")},
 		BMC{ID: "p1", Address: netip.MustParseAddr("127.0.0.1"), Port: 1}, BMC{ID: "p2", Address: netip.MustParseAddr("127.0.0.1"), Port: 2})
-	if _, err := f.Replace(list); err != nil {
+	if _, err := f.Set(list); err != nil {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]ID{
@@ -127,7 +84,7 @@ func TestAFleetIsReadWhileItIsReplaced(t *testing.T) {
 	for i := range 4 {
 		wg.Go(func() {
 			for j := range 50 {
-				if _, err := f.Replace(bmcs(1, 100+i*10+j%3)); err != nil && !errors.Is(err, ErrShrunk) {
+				if _, err := f.Set(bmcs(1, 100+i*10+j%3)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -143,19 +100,4 @@ func TestAFleetIsReadWhileItIsReplaced(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-type sourceOf func() ([]BMC, error)
-
-func (f sourceOf) BMCs(context.Context) ([]BMC, error) { return f() }
-
-func TestAFleetKeepsItsBMCsWhenTheSourceFails(t *testing.T) {
-	var f Fleet
-	if d, err := f.Sync(t.Context(), sourceOf(func() ([]BMC, error) { return bmcs(1, 9), nil })); err != nil || len(d.Added) != 9 {
-		t.Errorf("got %v, %v", d, err)
-	}
-	broken := errors.New("the CMDB is down")
-	if _, err := f.Sync(t.Context(), sourceOf(func() ([]BMC, error) { return bmcs(1, 1), broken })); !errors.Is(err, broken) || f.Len() != 9 {
-		t.Errorf("got %v, %d BMCs", err, f.Len())
-	}
 }

@@ -109,8 +109,32 @@ func (b BMC) Rev() string {
 
 // Source reads the whole list of BMCs from where a site keeps it.
 //
-// The caller asks periodically and one at a time, and retries by asking again; on an error the list it got before stays.
-// On return without error the list is complete: a short read is an error.
+// The caller asks periodically and one at a time, and retries by asking again; on an error the list it got before stays. On
+// return without error the list is complete: a short read is an error. No context has a deadline of the caller's.
 type Source interface {
-	BMCs(ctx context.Context) ([]BMC, error)
+	BMCs(ctx context.Context, known Known) (Answer, error)
+}
+
+// Known finds the record that is held of a BMC; nil: none is, also where Known is nil. A source that reads the same again answers with
+// that one, so that a hundred thousand records are not held twice.
+type Known func(ID) *BMC
+
+// same is the record that is held, if b says the same.
+func (k Known) same(b BMC) BMC {
+	if k == nil {
+		return b
+	}
+	if was := k(b.ID); was != nil && sameRecord(*was, b) {
+		return *was
+	}
+	return b
+}
+
+// Answer is what a source has now.
+type Answer struct {
+	BMCs []BMC
+	// Bad are the records that are no BMC, such as one whose address is a host name: the source names them, so they are not gone.
+	Bad []Conflict
+	// Read is how many records were read, and Of how many the source said it has; both 0 where it says nothing.
+	Read, Of int
 }

@@ -7,16 +7,20 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 )
 
-// OpenKeyring opens the keyring that spec names: the path of a YAML file, the path of a directory of files, or env for the
-// environment. What is wrong with it already now is an error, which wraps ErrKeyring.
+// OpenKeyring opens the keyring that spec names: the path of a YAML file, the path of a directory of files, vault:FILE where FILE says which
+// Vault, or env for the environment. What is wrong with it already now is an error, which wraps ErrKeyring.
 func OpenKeyring(spec string) (Keyring, error) {
 	switch spec {
 	case "":
-		return nil, fmt.Errorf("%w: no keyring is named: want a file, a directory or env", ErrKeyring)
+		return nil, fmt.Errorf("%w: no keyring is named: want a file, a directory, vault:FILE or env", ErrKeyring)
 	case "env":
 		return newEnvKeyring(os.LookupEnv), nil
+	}
+	if file, ok := strings.CutPrefix(spec, vaultPrefix); ok {
+		return openVaultKeyring(file)
 	}
 	info, err := os.Stat(spec)
 	if err != nil {
@@ -29,12 +33,20 @@ func OpenKeyring(spec string) (Keyring, error) {
 }
 
 // CheckNames asks for each name once and joins the first errors, so that a command can say at its start what will be missing.
+//
+// Of a Vault it asks for some only: there may be as many as BMCs. It stops where the Vault is away (ErrAway).
 func CheckNames(ctx context.Context, keyring Keyring, names []string) error {
 	var errs []error
 	left := 0
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
+	if _, ok := keyring.(*vaultKeyring); ok {
+		names = names[:min(len(names), 20)]
+	}
+	for _, name := range names {
 		switch _, err := keyring.Credentials(ctx, name); {
 		case err == nil:
+		case errors.Is(err, ErrAway):
+			return err
 		case len(errs) < 10:
 			errs = append(errs, err)
 		default:
@@ -73,6 +85,18 @@ func (v versions) credentials(name, username string, password Secret) Credential
 	}
 	c := Credentials{Name: name, Username: username, Password: password, Version: VersionOf(username, password)}
 	v[name] = c
+	return c
+}
+
+// rotating are credentials with those that they are changed to; an empty password: to none.
+func (v versions) rotating(name, username string, password, next Secret) Credentials {
+	c := v.credentials(name, username, password)
+	if next.Empty() || next.Equal(password) {
+		return c
+	}
+	to := v.credentials(name+"\x00next", username, next) // no credential has a NUL in its name
+	to.Name = name
+	c.Next = &to
 	return c
 }
 

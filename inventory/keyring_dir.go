@@ -15,9 +15,11 @@ import (
 const (
 	usernameFile = ".username"
 	passwordFile = ".password"
+	nextFile     = ".next_password"
 )
 
-// dirKeyring takes credentials from the files NAME.username and NAME.password, as mounted secrets come.
+// dirKeyring takes credentials from the files NAME.username and NAME.password, as mounted secrets come, and NAME.next_password while a
+// rotation is under way.
 type dirKeyring struct {
 	dir string
 
@@ -34,7 +36,7 @@ func openDirKeyring(dir string) (*dirKeyring, error) {
 	}
 	var errs []error
 	for _, entry := range entries {
-		if ext := filepath.Ext(entry.Name()); ext == usernameFile || ext == passwordFile {
+		if ext := filepath.Ext(entry.Name()); ext == usernameFile || ext == passwordFile || ext == nextFile {
 			path := filepath.Join(dir, entry.Name())
 			info, err := os.Stat(path)
 			if err == nil {
@@ -74,7 +76,18 @@ func (k *dirKeyring) Credentials(_ context.Context, name string) (Credentials, e
 	if err := checkUsername(username); err != nil {
 		return Credentials{}, badCredential(name, k.dir, err)
 	}
-	return k.versions.credentials(name, username, password), nil
+	text, err = k.read(name + nextFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return k.versions.credentials(name, username, password), nil
+	}
+	var next Secret
+	if err == nil {
+		next, err = newPassword(text)
+	}
+	if err != nil {
+		return Credentials{}, badCredential(name, k.dir, fmt.Errorf("%s: %w", name+nextFile, err))
+	}
+	return k.versions.rotating(name, username, password, next), nil
 }
 
 func (k *dirKeyring) read(name string) (string, error) {

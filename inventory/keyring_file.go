@@ -22,11 +22,16 @@ type fileKeyring struct {
 	versions  versions
 }
 
-// entry is one credential of the file.
+// entry is one credential of the file; next is where a rotation goes to, the zero kept where none is.
 type entry struct {
-	username     string
-	password     Secret
-	passwordFile string // empty: password
+	username       string
+	password, next kept
+}
+
+// kept is a password, or the file that it is in.
+type kept struct {
+	text Secret
+	file string // empty: text
 }
 
 // openFileKeyring reads the file and every password file that it names.
@@ -37,8 +42,10 @@ func openFileKeyring(path string) (*fileKeyring, error) {
 	}
 	var errs []error
 	for name, e := range k.entries {
-		if _, err := k.password(e); err != nil {
-			errs = append(errs, badCredential(name, path, err))
+		for _, p := range []kept{e.password, e.next} {
+			if _, err := k.password(p); err != nil {
+				errs = append(errs, badCredential(name, path, err))
+			}
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -58,11 +65,15 @@ func (k *fileKeyring) Credentials(_ context.Context, name string) (Credentials, 
 	if !ok {
 		return Credentials{}, noCredential(name, k.file.path)
 	}
-	password, err := k.password(e)
+	password, err := k.password(e.password)
 	if err != nil {
 		return Credentials{}, badCredential(name, k.file.path, err)
 	}
-	return k.versions.credentials(name, e.username, password), nil
+	next, err := k.password(e.next)
+	if err != nil {
+		return Credentials{}, badCredential(name, k.file.path, fmt.Errorf("the next one: %w", err))
+	}
+	return k.versions.rotating(name, e.username, password, next), nil
 }
 
 // load reads the file if it changed.
@@ -78,11 +89,11 @@ func (k *fileKeyring) load() error {
 	return nil
 }
 
-func (k *fileKeyring) password(e entry) (Secret, error) {
-	if e.passwordFile == "" {
-		return e.password, nil
+func (k *fileKeyring) password(p kept) (Secret, error) {
+	if p.file == "" {
+		return p.text, nil
 	}
-	path := e.passwordFile
+	path := p.file
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(k.file.path), path)
 	}

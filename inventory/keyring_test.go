@@ -67,6 +67,42 @@ credentials:
 	}
 }
 
+func TestARotationUnderWayIsASecondPassword(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "next"), "new\n", 0o600)
+	file := open(t, writeFile(t, filepath.Join(dir, "keyring.yaml"), `
+credentials:
+  a: {username: u, password: old, next_password: new}
+  b: {username: u, password: old, next_password_file: next}
+  same: {username: u, password: old, next_password: old}
+`, 0o600))
+	files := t.TempDir()
+	for name, text := range map[string]string{"a.password": "old", "a.next_password": "new\n", "a.username": "u", "same.password": "old", "same.next_password": "old", "b.password": "x"} {
+		writeFile(t, filepath.Join(files, name), text, 0o600)
+	}
+	for what, c := range map[string]Credentials{"text": credentialsOf(t, file, "a"), "a file": credentialsOf(t, file, "b"), "a directory": credentialsOf(t, open(t, files), "a")} {
+		if c.Password.Reveal() != "old" || c.Next == nil || c.Next.Password.Reveal() != "new" || c.Next.Username != "u" || c.Next.Name != c.Name ||
+			c.Next.Version != VersionOf("u", c.Next.Password) || c.Version != VersionOf("u", c.Password) || c.Next.Next != nil {
+			t.Errorf("%s: %+v, next %+v", what, c, c.Next)
+		}
+	}
+	for what, c := range map[string]Credentials{"the same": credentialsOf(t, file, "same"), "the same, in a directory": credentialsOf(t, open(t, files), "same"), "none": credentialsOf(t, open(t, files), "b")} {
+		if c.Next != nil {
+			t.Errorf("%s: %+v", what, c.Next)
+		}
+	}
+	for text, want := range map[string]string{
+		"next_password: ''":                       "the password is empty",
+		"next_password: x, next_password_file: y": "want next_password or next_password_file, got both",
+		"next_password_file: ''":                  "next_password_file is empty",
+		"next_password_file: nosuch":              "nosuch",
+	} {
+		if _, err := OpenKeyring(writeFile(t, filepath.Join(dir, "bad.yaml"), "credentials:\n  a: {username: u, password: p, "+text+"}\n", 0o600)); !errors.Is(err, ErrKeyring) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
 func TestFileKeyringTakesPasswordsAsTheyAreWritten(t *testing.T) {
 	for text, want := range map[string]string{
 		"0x1F": "0x1F", "1_000": "1_000", "+5": "+5", "1e3": "1e3", "0o17": "0o17", ".5": ".5", "~x": "~x", "True": "True", "2026-11-22": "2026-11-22",
@@ -97,8 +133,8 @@ func TestFileKeyringReportsMistakes(t *testing.T) {
 		"another top":                        {"passwords:\n  a: b\n", "F:1: key: want credentials, got another key"},
 		"a list":                             {"- a\n", "F:1: keyring: want keys and values"},
 		"two documents":                      {c + "---\n" + c, "F:1: keyring: want one document with credentials:"},
-		"a misspelled key":                   {c + "  a:\n    username: u\n    pasword: " + canary + "\n", `F:4: credential "a": want username, password or password_file, got another key`},
-		"a password as a key":                {c + "  a:\n    username: u\n    " + canary + ": x\n", `F:4: credential "a": want username, password or password_file, got another key`},
+		"a misspelled key":                   {c + "  a:\n    username: u\n    pasword: " + canary + "\n", `F:4: credential "a": want username, password, password_file, next_password or next_password_file, got another key`},
+		"a password as a key":                {c + "  a:\n    username: u\n    " + canary + ": x\n", `F:4: credential "a": want username, password, password_file, next_password or next_password_file, got another key`},
 		"a password in the wrong place":      {c + "  a: " + canary + "\n", `F:2: credential "a": want keys and values`},
 		"a password that is a list":          {c + "  a: {username: u, password: [" + canary + "]}\n", `F:2: credential "a": password: want text`},
 		"a password by alias":                {c + "  a: {username: &x u, password: *x}\n", "F:2: credential \"a\": username: want text\nF:2: credential \"a\": password: want text"},
@@ -350,7 +386,7 @@ func FuzzParseKeyring(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		entries, err := parseKeyring("f", data)
 		for name, e := range entries {
-			if err != nil || e.password.Empty() == (e.passwordFile == "") {
+			if err != nil || e.password.text.Empty() == (e.password.file == "") {
 				t.Errorf("accepted %q with error %v", name, err)
 			}
 		}

@@ -94,14 +94,16 @@ func (r *keyringReader) each(node ast.Node, what string, f func(key string, valu
 	}
 }
 
+var keyringKeys = []string{"username", "password", "password_file", "next_password", "next_password_file"}
+
 func (r *keyringReader) credential(name string, node *ast.MappingValueNode) {
 	fields, what := map[string]string{}, "credential "+quote(name)
 	before := len(r.bad)
 	r.each(node.Value, what, func(key string, field *ast.MappingValueNode) {
 		text, ok := scalar(field.Value)
 		switch {
-		case key != "username" && key != "password" && key != "password_file":
-			r.badLine(lineOf(field), what, "want username, password or password_file, got another key")
+		case !slices.Contains(keyringKeys, key):
+			r.badLine(lineOf(field), what, "want username, password, password_file, next_password or next_password_file, got another key")
 		case !ok:
 			r.badLine(lineOf(field), what, key+": want text")
 		default:
@@ -120,24 +122,39 @@ func (r *keyringReader) credential(name string, node *ast.MappingValueNode) {
 }
 
 func newEntry(fields map[string]string) (entry, error) {
-	username, hasUsername := fields["username"]
-	text, hasText := fields["password"]
-	path, hasPath := fields["password_file"]
-	switch {
-	case !hasUsername:
+	username, ok := fields["username"]
+	if !ok {
 		return entry{}, errors.New("want a username, got none")
-	case hasText && hasPath:
-		return entry{}, errors.New("want password or password_file, got both")
-	case !hasText && !hasPath:
-		return entry{}, errors.New("want password or password_file, got neither")
-	case hasPath && path == "":
-		return entry{}, errors.New("password_file is empty")
 	}
-	if err := checkUsername(username); err != nil || hasPath {
-		return entry{username: username, passwordFile: path}, err
+	e := entry{username: username}
+	if err := checkUsername(username); err != nil {
+		return e, err
 	}
-	password, err := newPassword(text)
-	return entry{username: username, password: password}, err
+	var err error
+	if e.password, err = newKept(fields, "password"); err != nil {
+		return e, err
+	}
+	if e.password.text.Empty() && e.password.file == "" {
+		return e, errors.New("want password or password_file, got neither")
+	}
+	e.next, err = newKept(fields, "next_password")
+	return e, err
+}
+
+// newKept reads a password's field, or that of its file; the zero kept where there is neither.
+func newKept(fields map[string]string, name string) (kept, error) {
+	text, hasText := fields[name]
+	file, hasFile := fields[name+"_file"]
+	switch {
+	case hasText && hasFile:
+		return kept{}, fmt.Errorf("want %s or %s_file, got both", name, name)
+	case hasFile && file == "":
+		return kept{}, fmt.Errorf("%s_file is empty", name)
+	case hasText:
+		password, err := newPassword(text)
+		return kept{text: password}, err
+	}
+	return kept{file: file}, nil
 }
 
 // scalar is the text of a node as it was written: a password of digits is text, not a number.

@@ -3,6 +3,7 @@ package inventory
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -30,10 +31,12 @@ func misplaced(b BMC) (column, text string) {
 	return "", ""
 }
 
-// Conflicts says which BMCs take the same units of a rack, one line each, by rack and unit. Several BMCs with slots share
-// a chassis, and front and rear are two places, so that neither is a conflict. These are mistakes of the CMDB that hinder
-// no check, therefore warnings.
-func Conflicts(bmcs []BMC) []string {
+// mostInARack is more than any rack has units, blades included: a rack with more BMCs is a default that somebody forgot.
+const mostInARack = 2000
+
+// Conflicts says which BMCs take the same units of a rack, by rack and unit. Several BMCs with slots share a chassis, and front
+// and rear are two places, so that neither is a conflict. These are mistakes of the CMDB that hinder no check, therefore warnings.
+func Conflicts(bmcs []BMC) []Conflict {
 	racks := map[string][]BMC{}
 	for _, b := range bmcs {
 		if b.Rack != "" && b.Unit != 0 {
@@ -41,28 +44,28 @@ func Conflicts(bmcs []BMC) []string {
 			racks[rack] = append(racks[rack], b)
 		}
 	}
-	var found []string
-	names := make([]string, 0, len(racks))
-	for name := range racks {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	var found []Conflict
+	for _, name := range slices.Sorted(maps.Keys(racks)) {
+		if in := racks[name]; len(in) > mostInARack {
+			found = append(found, Conflict{Kind: SamePlace, BMCs: idsOf(in), Text: fmt.Sprintf("rack %s has %d BMCs: is that the name of one rack?", name, len(in))})
+			continue
+		}
 		found = append(found, overlaps(name, racks[name])...)
 	}
 	return found
 }
 
-func overlaps(rack string, bmcs []BMC) []string {
+func overlaps(rack string, bmcs []BMC) []Conflict {
 	slices.SortStableFunc(bmcs, func(a, b BMC) int { return cmp.Or(cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.ID, b.ID)) })
-	var found []string
+	var found []Conflict
 	for i, a := range bmcs {
 		for _, b := range bmcs[i+1:] {
 			if b.Unit >= a.top() {
 				break
 			}
 			if collide(a, b) {
-				found = append(found, fmt.Sprintf("rack %s unit %v: %s and %s are in the same place", rack, b.Unit, a.ID, b.ID))
+				found = append(found, Conflict{Kind: SamePlace, BMCs: []ID{a.ID, b.ID},
+					Text: fmt.Sprintf("rack %s unit %v: %s and %s are in the same place", rack, b.Unit, a.ID, b.ID)})
 			}
 		}
 	}

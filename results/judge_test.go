@@ -23,7 +23,7 @@ func ok(name checks.Name, notes ...checks.Reason) checks.Result {
 }
 
 func ended(name checks.Name, outcome checks.Outcome, reason checks.Reason) checks.Result {
-	return checks.Result{Check: name, Outcome: outcome, Reason: reason, Error: "why"}
+	return checks.Result{Check: name, Outcome: outcome, Reason: reason, Error: "why", Notes: []checks.Reason{}, Facts: checks.Facts{}}
 }
 
 func task(done ...checks.Result) checks.Task {

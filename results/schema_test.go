@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"lamplighter/checks"
+	"lamplighter/inventory"
 	"lamplighter/results"
 	"lamplighter/results/schematest"
+	"lamplighter/results/snapshot"
 )
 
 // fields are the JSON names of a struct's fields, and which of them may be left out.
@@ -34,6 +36,16 @@ func TestSchemasHaveTheFieldsOfTheirDocuments(t *testing.T) {
 	}{
 		"verdict.v1":        {results.Verdict{}, nil},
 		"gap.v1":            {results.Gap{}, nil},
+		"skip.v1":           {results.Skip{}, nil},
+		"tally.v1":          {results.Tally{}, nil},
+		"dead.v1":           {results.DeadLetter{}, nil},
+		"state.v1":          {results.State{}, nil},
+		"change.v1":         {results.Change{}, nil},
+		"incident.v1":       {results.Incident{}, nil},
+		"silence.v1":        {results.Silence{}, nil},
+		"ticket.v1":         {results.Ticket{}, nil},
+		"inventory.v1":      {snapshot.Document{}, nil},
+		"inventory.v1 bmc":  {inventory.BMC{}, []string{"$defs", "bmc"}},
 		"verdict.v1 result": {checks.Result{}, []string{"$defs", "result"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -111,5 +123,36 @@ func TestASchemaCatchesWhatItMust(t *testing.T) {
 				t.Errorf("valid: %s", changed)
 			}
 		})
+	}
+}
+
+// checkDocuments holds a state and its changes against their schemas, and wants to read back what was written.
+func checkDocuments(t *testing.T, s results.State, changes []results.Change) {
+	t.Helper()
+	if s.Seq > 0 {
+		var back results.State
+		roundTrip(t, "state.v1", s, &back)
+		if !reflect.DeepEqual(back, s) {
+			t.Errorf("state read back:\n%+v, want\n%+v", back, s)
+		}
+	}
+	for _, change := range changes {
+		var back results.Change
+		roundTrip(t, "change.v1", change, &back)
+		if !reflect.DeepEqual(back, change) {
+			t.Errorf("change read back:\n%+v, want\n%+v", back, change)
+		}
+	}
+}
+
+func roundTrip(t *testing.T, schema string, document, back any) {
+	t.Helper()
+	text, err := json.Marshal(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schematest.Validate(t, schema, text)
+	if err := json.Unmarshal(text, back); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -15,16 +15,20 @@ import (
 	"lamplighter/inventory"
 	"lamplighter/results"
 	"lamplighter/satellite/actor"
-	"lamplighter/satellite/run"
-	"lamplighter/satellite/schedule"
+	"lamplighter/satellite/memory"
 )
 
 func newAll() *cobra.Command {
 	var config string
 	cmd := &cobra.Command{
 		Use:   "all",
-		Short: "scheduler, actors and sink in one process, round after round",
-		Args:  cobra.NoArgs,
+		Short: "go round a site alone, round after round: no broker, verdicts to a file",
+		Long: `Goes round all BMCs of the configuration until SIGTERM or Ctrl-C, then finishes what runs, logs out and ends. Verdicts go to the
+configured file, and to Kafka too where the configuration names brokers. deploy/lamplighter.yaml shows every key.
+
+Exit codes: 0 after a stop, 2 usage or configuration.
+`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := LoadConfig(config)
 			if err != nil {
@@ -40,47 +44,26 @@ func newAll() *cobra.Command {
 
 // runAll goes round until ctx ends, then drains and returns nil.
 func runAll(ctx context.Context, c Config, stdout, stderr io.Writer) error {
-	fleet, err := c.fleet(ctx)
+	if len(c.RabbitMQ.URLs) > 0 {
+		return errors.New("rabbitmq.urls: lamplighter all has no broker, and nobody would hear what is asked of it there; use lamplighter satellite")
+	}
+	d, err := c.openDaemon(ctx, nil, stdout, stderr)
 	if err != nil {
 		return err
 	}
-	keyring, err := inventory.OpenKeyring(c.Keyring)
-	if err != nil {
-		return err
-	}
-	if err := checkLogins(ctx, keyring, fleet); err != nil {
-		return err
-	}
-	sink, closeSink, err := c.openSinks(ctx, stdout, newLog(c.Log, stderr))
-	if err != nil {
-		return err
-	}
-	defer closeSink()
-	tour, err := c.tour(fleet, keyring, stderr)
-	if err != nil {
-		return err
-	}
-	defer tour.close()
-	tour.config.Sink = sink
-	log := tour.config.Log
-	for _, conflict := range inventory.Conflicts(fleet) {
-		log.Warn("inventory: " + conflict)
-	}
-	log.Info("started", "site", c.Site, "satellite", c.Satellite, "bmcs", len(fleet), "interval", c.Interval, "verdicts", c.Verdicts)
-	err = tour.run(ctx, func(ctx context.Context, s *run.Satellite) error {
-		s.Set(fleet)
-		return s.Run(ctx)
-	})
-	if missing := new(schedule.Missing); errors.As(err, &missing) && ctx.Err() != nil {
-		log.Warn("stopped before all rounds ended", "error", err)
-		return nil
-	}
-	log.Info("stopped")
-	return err
+	defer d.close()
+	return d.run(ctx, d.goRound)
 }
 
 // fleet is the inventory's BMCs of the configured site.
 func (c Config) fleet(ctx context.Context) ([]inventory.BMC, error) {
+	if c.Inventory == fromCMDB {
+		bmcs, err := c.lastGood()
+		if err == nil && len(bmcs) == 0 {
+			err = fmt.Errorf("inventory: cmdb: nothing was synced to this host yet: %s has no BMC", c.CMDB.State)
+		}
+		return bmcs, err
+	}
 	all, err := readInventory(ctx, c.Inventory)
 	if err != nil || c.Site == "" {
 		return all, err
@@ -105,19 +88,21 @@ func openSink(path string, stdout io.Writer) (results.Sink, func(), error) {
 }
 
 // tour sets up what a configuration says.
-func (c Config) tour(fleet []inventory.BMC, keyring inventory.Keyring, stderr io.Writer) (*tour, error) {
+func (c Config) tour(fleet []inventory.BMC, targets *inventory.Targets, keyring inventory.Keyring, remembered *memory.Memory, stderr io.Writer) (*tour, error) {
 	roots, err := loadRoots(c.CAFile)
 	if err != nil {
 		return nil, fmt.Errorf("ca_file: %w", err)
 	}
 	settings := checks.DefaultSettings()
 	settings.Trust, settings.Roots, settings.Ways, settings.ExpirySoon, settings.Slow = c.Trust, roots, c.Ping, c.ExpirySoon, c.Slow
-	t, err := newTour(settings, c.Chain(), fleet, c.Anchors, keyring, c.Memory)
+	settings.Targets = targets
+	t, err := newTour(settings, c.Chain(), fleet, c.Anchors, keyring, remembered)
 	if err != nil {
 		return nil, err
 	}
 	t.memory.Rule.MinPause, t.memory.Rule.MaxPause, t.memory.Rule.Confirm = c.Fence.PauseMin, c.Fence.PauseMax, c.Fence.ConfirmLogin
 	t.config.Name, t.config.Visits, t.config.Interval, t.config.Drain = c.Satellite, c.Visits, c.Interval, c.Drain
+	t.config.Look = c.LookRound
 	t.config.Keep = actor.KeepIn(filepath.Join(filepath.Dir(c.Memory), "dead-letters"))
 	t.config.Log = newLog(c.Log, stderr)
 	return t, nil

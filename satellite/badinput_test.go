@@ -132,7 +132,7 @@ func TestBadConfigurationsAreNamed(t *testing.T) {
 	t.Parallel()
 	fleet := simulateN(t, 3)
 	fleet.put(t, "open.yaml", readFile(t, fleet.file("keyring.yaml")), 0o644)
-	good := []string{"inventory: $/inventory.csv", "keyring: $/keyring.yaml", "memory: $/memory", "verdicts: $/verdicts", "interval: 1s"}
+	good := []string{"inventory: $/inventory.csv", "keyring: $/keyring.yaml", "memory: $/memory", "verdicts: $/verdicts", "interval: 1s", "targets: {loopback: true}"}
 	bad := func(name string, line int, text, want string) badInput {
 		lines := slices.Clone(good)
 		lines[line] = text
@@ -143,7 +143,7 @@ func TestBadConfigurationsAreNamed(t *testing.T) {
 	runBadInput(t, fleet, []badInput{
 		bad("unknown key", 4, "intervall: 5m", "FILE:5: intervall: unknown key; want one of satellite, site, inventory,"),
 		bad("number without a unit", 4, "interval: 300", `FILE:5: interval: want a time with its unit, such as 30s, 5m, 1h or 30d, got "300"`),
-		bad("no inventory named", 0, "", "inventory: want the path of a CSV file, got none"),
+		bad("no inventory named", 0, "", "inventory: want the path of a CSV file, or cmdb, got none"),
 		bad("no such inventory", 0, "inventory: $/nope.csv", "lamplighter: read inventory: open $/nope.csv: no such file"),
 		bad("no such keyring", 1, "keyring: $/nope.yaml", "lamplighter: keyring cannot be read: stat $/nope.yaml: no such file"),
 		bad("an open keyring", 1, "keyring: $/open.yaml", "chmod 600 $/open.yaml"),
@@ -151,7 +151,8 @@ func TestBadConfigurationsAreNamed(t *testing.T) {
 		bad("no such directory of verdicts", 3, "verdicts: /dev/null/x/verdicts", "verdict file: "),
 		bad("no such site", 4, "site: nowhere", `lamplighter: site "nowhere": none of the 3 BMCs in $/inventory.csv is in it`),
 		{"no such file", []string{"all", "--config", "$/nope.conf"}, []string{"lamplighter: read configuration: open $/nope.conf: no such file"}},
-		{"no file named", []string{"all"}, []string{`"config" not set`}},
+		{"no file named", []string{"all"}, []string{`"config" not set; lamplighter all --help shows the use`}},
+		{"nobody to check again", []string{"recheck", "--config", "$/nope.conf"}, []string{"want one BMC, got 0; lamplighter recheck --help shows the use"}},
 	})
 }
 

@@ -147,7 +147,7 @@ func (o *checkOptions) find(ctx context.Context, target string) ([]inventory.BMC
 		}
 	}
 	var set inventory.Fleet
-	set.Force(fleet)
+	_, _ = set.Set(fleet)
 	bmc, ok := set.Find(target)
 	if !ok {
 		var err error

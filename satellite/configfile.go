@@ -19,10 +19,11 @@ type configReader struct {
 	texts    map[string]string // of each value
 	mistakes map[string]string // of each key, without its line
 	order    []string          // the keys in mistakes
+	named    map[string]bool   // the sections that have a name of their own
 }
 
 func newConfigReader(file string) *configReader {
-	return &configReader{file: file, lines: map[string]int{}, texts: map[string]string{}, mistakes: map[string]string{}}
+	return &configReader{file: file, lines: map[string]int{}, texts: map[string]string{}, mistakes: map[string]string{}, named: map[string]bool{}}
 }
 
 // bad notes a mistake; the first of a key counts.
@@ -42,9 +43,20 @@ func (r *configReader) note(key, mistake string) {
 	r.mistakes[key], r.order = mistake, append(r.order, key)
 }
 
-// err has one line for each mistake, by line; keys that are missing are reported on line 1.
+// line is a key's; of one that is missing it is that of its section, if that has a name of its own, and else 1.
+func (r *configReader) line(key string) int {
+	if line, given := r.lines[key]; given {
+		return line
+	}
+	if i := strings.LastIndex(key, "."); i > 0 && r.named[key[:i]] {
+		return r.lines[key[:i]]
+	}
+	return 1
+}
+
+// err has one line for each mistake, by line.
 func (r *configReader) err() error {
-	line := func(key string) int { return max(r.lines[key], 1) }
+	line := r.line
 	slices.SortStableFunc(r.order, func(a, b string) int { return line(a) - line(b) })
 	var errs []error
 	for _, key := range r.order {
@@ -115,6 +127,31 @@ func (r *configReader) section(prefix string, node ast.Node, settings []setting)
 	}
 }
 
+// names reads a section of sections that have names of their own.
+func (r *configReader) names(s setting, node ast.Node) {
+	var pairs []*ast.MappingValueNode
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		pairs = n.Values
+	case *ast.MappingValueNode:
+		pairs = []*ast.MappingValueNode{n}
+	default:
+		r.note(s.key, "want names, and keys and values for each")
+		return
+	}
+	for _, pair := range pairs {
+		name := keyText(pair.Key)
+		key := s.key + "." + name
+		r.at(key, pair.Key)
+		if !siteName.MatchString(name) {
+			r.note(key, "want a name of up to 63 of a-z, 0-9 and -, not - first")
+			continue
+		}
+		r.named[key] = true
+		r.section(key+".", pair.Value, s.named(name))
+	}
+}
+
 func (r *configReader) pair(prefix string, pair *ast.MappingValueNode, settings []setting) {
 	name := keyText(pair.Key)
 	key, plain := prefix+name, !strings.Contains(name, ".")
@@ -122,6 +159,8 @@ func (r *configReader) pair(prefix string, pair *ast.MappingValueNode, settings 
 	i := slices.IndexFunc(settings, func(s setting) bool { return s.key == key })
 	inside := slices.ContainsFunc(settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") })
 	switch {
+	case i >= 0 && plain && settings[i].named != nil:
+		r.names(settings[i], pair.Value)
 	case i >= 0 && plain:
 		r.value(settings[i], pair.Value)
 	case inside && plain:
@@ -154,7 +193,9 @@ func keysIn(prefix string, settings []setting) string {
 
 func (r *configReader) value(s setting, node ast.Node) {
 	texts, shown, ok := scalars(node, s.list)
-	r.texts[s.key] = shown
+	if !s.private {
+		r.texts[s.key] = shown
+	}
 	if !ok {
 		want := "one value"
 		if s.list {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,11 @@ import (
 	"lamplighter/checks/bmcsim"
 	"lamplighter/inventory"
 	"lamplighter/results"
+	"lamplighter/results/audit"
+	"lamplighter/results/follow"
+	"lamplighter/results/incident"
+	"lamplighter/satellite/bus"
+	"lamplighter/satellite/command"
 	"lamplighter/satellite/run"
 	"lamplighter/satellite/schedule"
 )
@@ -54,6 +60,7 @@ var demoTimeouts = map[checks.Name]time.Duration{
 const (
 	demoInterval = 30 * time.Second
 	demoPause    = 15 * time.Second // before the second rounds, so that first refusals can be seen: later they are fenced
+	demoHold     = 3 * time.Second  // until what fails together is an incident
 	demoSlow     = 1500 * time.Millisecond
 )
 
@@ -81,27 +88,66 @@ func runDemo(ctx context.Context, dir string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer tour.close()
+	beliefs, err := demoBeliefs(ctx, dir, bmcs, tour)
+	if err != nil {
+		return err
+	}
+	desk := newDeskPanel()
+	tickets, err := demoTickets().openInsider(ctx, beliefs, demoResults(dir), tour.config.Name, desk, tour.config.Log)
+	if err != nil {
+		return errors.Join(err, beliefs.close())
+	}
+	defer tickets.close()
+	listed := new(inventory.Fleet)
+	if _, err := listed.Set(bmcs); err != nil {
+		return err
+	}
+	written := newShelf(audit.Config{Satellite: tour.config.Name, Version: version, Write: beliefs.look.watch.Write}, listed)
+	tour.config.Started, tour.config.Skipped = written.Started, written.Skipped
 	board := newBoard(bmcs)
-	tour.config.Sink = results.Func(func(ctx context.Context, v results.Verdict) error {
+	tour.config.Sink = kept(beliefs.after(results.Func(func(ctx context.Context, v results.Verdict) error {
 		if err := sink.Emit(ctx, v); err != nil {
 			return err
 		}
 		return board.Emit(ctx, v)
-	})
-	show := demoShow{board: board, planted: fleet.Planted(), dir: dir, started: time.Now(), w: stdout}
-	return demoRun(ctx, fleet, tour, bmcs, show)
+	})), written)
+	show := demoShow{board: board, desk: desk, planted: fleet.Planted(), dir: dir, api: beliefs.url(), started: time.Now(), w: stdout}
+	return errors.Join(demoRun(ctx, fleet, tour, beliefs, written, tickets, bmcs, show), beliefs.close())
+}
+
+func demoResults(dir string) Results {
+	r := defaultResults()
+	r.Store = filepath.Join(dir, "results")
+	return r
+}
+
+// demoBeliefs answers questions where the API usually does, or, where somebody else does so already, at a free port.
+func demoBeliefs(ctx context.Context, dir string, bmcs []inventory.BMC, tour *tour) (*beliefs, error) {
+	r := demoResults(dir)
+	tour.config.Bus = new(bus.Memory)
+	from := follow.Config{Name: tour.config.Name, Interval: tour.config.Interval, Incidents: incident.Defaults(tour.config.Interval), Record: records(bmcs)}
+	from.Incidents.Hold = demoHold
+	listed := func() []inventory.BMC { return bmcs }
+	b, err := r.openBeliefs(ctx, from, inProcess(tour.config.Bus, nameless), listed, demoSettle(), tour.config.Log)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		r.Listen = "127.0.0.1:0"
+		b, err = r.openBeliefs(ctx, from, inProcess(tour.config.Bus, nameless), listed, demoSettle(), tour.config.Log)
+	}
+	return b, err
 }
 
 // demoRun serves, checks and shows until ctx ends; the simulated BMCs outlive the satellite, so that it can log out.
-func demoRun(ctx context.Context, fleet *bmcsim.Fleet, tour *tour, bmcs []inventory.BMC, show demoShow) error {
+func demoRun(ctx context.Context, fleet *bmcsim.Fleet, tour *tour, beliefs *beliefs, written books, tickets *insider, bmcs []inventory.BMC, show demoShow) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	var servers errgroup.Group
 	servers.Go(func() error { return fleet.Run(serving) })
+	servers.Go(func() error { return beliefs.run(serving) })
+	servers.Go(func() error { return written.Run(serving) })
 
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error {
-		return tour.run(ctx, func(ctx context.Context, s *run.Satellite) error {
+		return demoRounds(ctx, tour, func(ctx context.Context, s *run.Satellite) error {
 			if err := s.Sweep(ctx, bmcs); err != nil {
 				return err
 			}
@@ -114,6 +160,7 @@ func demoRun(ctx context.Context, fleet *bmcsim.Fleet, tour *tour, bmcs []invent
 			return s.Run(ctx)
 		})
 	})
+	both.Go(func() error { return tickets.run(ctx) })
 	both.Go(func() error { show.run(ctx); return nil })
 	err := both.Wait()
 	stopServing()
@@ -121,6 +168,26 @@ func demoRun(ctx context.Context, fleet *bmcsim.Fleet, tour *tour, bmcs []invent
 		err = nil
 	}
 	return errors.Join(err, servers.Wait())
+}
+
+// demoRounds has work work with a satellite that people can ask to check a BMC again.
+func demoRounds(ctx context.Context, tour *tour, work func(context.Context, *run.Satellite) error) error {
+	var desk *command.Desk
+	tour.config.Observe = func(round checks.Round, r checks.Result) { desk.Observe(round, r) }
+	return tour.run(ctx, func(ctx context.Context, s *run.Satellite) error {
+		desk = command.NewDesk(command.Config{
+			Site: nameless, Satellite: tour.config.Name, Bus: tour.config.Bus, Request: s.Request, Memory: tour.memory, Log: tour.config.Log,
+		})
+		both, ctx := errgroup.WithContext(ctx)
+		both.Go(func() error { return desk.Run(ctx) })
+		both.Go(func() error { return work(ctx, s) })
+		return both.Wait()
+	})
+}
+
+// demoSettle is how long after its planned start a round of the demo may take to be judged and counted.
+func demoSettle() time.Duration {
+	return Config{Interval: demoInterval, Timeouts: demoTimeouts}.settle()
 }
 
 func demoDir(dir string) (string, error) {
@@ -184,11 +251,16 @@ func demoTour(dir string, bmcs []inventory.BMC, stderr io.Writer) (*tour, error)
 	for name, timeout := range demoTimeouts {
 		setTimeout(chain, name, timeout)
 	}
-	t, err := newTour(settings, chain, bmcs, nil, keyring, filepath.Join(dir, "memory"))
+	remembered, err := openMemory(filepath.Join(dir, "memory"))
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTour(settings, chain, bmcs, nil, keyring, remembered)
 	if err != nil {
 		return nil, err
 	}
 	t.config.Name, t.config.Visits, t.config.Interval, t.config.Drain = "demo", 64, demoInterval, time.Second
+	t.config.Look = lookRound
 	t.config.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	return t, nil
 }

@@ -19,8 +19,10 @@ import (
 // demoShow shows the board: redrawn in place on a terminal, else as a page when everything has been checked and every half minute.
 type demoShow struct {
 	board   *board
+	desk    *deskPanel
 	planted map[inventory.ID][]bmcsim.Fault
 	dir     string
+	api     string
 	started time.Time
 	w       io.Writer
 }
@@ -77,7 +79,7 @@ func (d demoShow) live(terminal screen) string {
 	d.board.drawColumns(&top, newest, terminal.width)
 	fmt.Fprintf(&top, "%s\n\n", legend)
 	score, _ := d.score(newest)
-	bottom := fmt.Sprintf("\n%s\nverdicts: %s\n", score, d.verdicts())
+	bottom := fmt.Sprintf("\n%s\n%s\nverdicts: %s\n%s\n", d.desk.line(), score, d.verdicts(), d.ask(newest))
 	room := terminal.height - 1 - strings.Count(top.String(), "\n") - strings.Count(bottom, "\n")
 	d.board.drawCauses(&top, newest, room)
 	return top.String() + bottom
@@ -91,13 +93,31 @@ func (d demoShow) print() {
 	d.board.drawRacks(&page, newest)
 	fmt.Fprintf(&page, "\n%s\n\nWhat is wrong\n", legend)
 	d.board.drawWrong(&page, newest)
+	fmt.Fprintf(&page, "\nTickets, as a desk would be told of them (nobody is)\n")
+	d.desk.draw(&page)
 	score, missed := d.score(newest)
 	fmt.Fprintf(&page, "\n%s\n", score)
 	for _, line := range missed {
 		fmt.Fprintf(&page, "  not (yet) named rightly: %s\n", line)
 	}
 	fmt.Fprintf(&page, "Verdicts are written to %s\n", d.verdicts())
+	fmt.Fprintln(&page, d.ask(newest))
 	_, _ = io.WriteString(d.w, page.String())
+}
+
+// ask says how to ask why from another terminal, of a BMC that is broken.
+func (d demoShow) ask(newest map[inventory.ID]results.Verdict) string {
+	flag, bmc := "", inventory.ID("BMC")
+	if d.api != defaultResults().url() {
+		flag = " --api " + d.api
+	}
+	for _, b := range d.board.bmcs {
+		if newest[b.ID].Health == checks.Unavailable {
+			bmc = b.ID
+			break
+		}
+	}
+	return fmt.Sprintf("open %s/ in a browser, or ask: lamplighter why %s%s; lamplighter get bmcs --where health=unavailable%s", d.api, bmc, flag, flag)
 }
 
 func (d demoShow) verdicts() string { return filepath.Join(d.dir, "verdicts.ndjson") }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"lamplighter/checks/bmcsim"
 	"lamplighter/inventory"
@@ -19,6 +21,7 @@ type docsReader struct {
 	repository         string
 	bmc                inventory.BMC
 	username, password string
+	api                string          // of the lamplighter all that runs beside, once somebody asks it
 	keySeen            map[string]bool // the commands that recorded the BMC's key under tofu: by its address, by its ID
 }
 
@@ -86,7 +89,7 @@ func (r *docsReader) edit(t *testing.T, file string) {
 		text := read(t, file)
 		for was, is := range map[string]string{
 			"/etc/lamplighter/inventory.csv": "bmcs.csv", "/etc/lamplighter/keyring.yaml": "keyring.yaml",
-			"/var/lib/lamplighter/memory": "memory", "trust: ca": "trust: insecure", "interval: 5m": "interval: 1s",
+			"/var/lib/lamplighter/memory": "memory", "/var/lib/lamplighter/results": "results", "127.0.0.1:9618": "127.0.0.1:0", "trust: ca": "trust: insecure", "loopback: false": "loopback: true", "interval: 5m": "interval: 1s",
 		} {
 			if !strings.Contains(text, was) {
 				t.Errorf("%s has no %s", file, was)
@@ -121,4 +124,31 @@ func serve(t *testing.T, fleet *bmcsim.Fleet, dir string) {
 			t.Error(err)
 		}
 	})
+}
+
+// answers is the API of lamplighter all with the page's configuration: its reader asks from another terminal while it runs.
+func (r *docsReader) answers(t *testing.T) string {
+	t.Helper()
+	if r.api != "" {
+		return r.api
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var stderr lockedBuffer
+	ended := make(chan int, 1)
+	go func() {
+		ended <- execute(ctx, []string{"all", "--config", "lamplighter.yaml"}, strings.NewReader(""), io.Discard, &stderr)
+	}()
+	t.Cleanup(func() {
+		stop()
+		if code := <-ended; code != 0 {
+			t.Errorf("lamplighter all: exit code %d: %s", code, stderr.String())
+		}
+	})
+	address := regexp.MustCompile(`api=(http://\S+)`)
+	eventually(t, 20*time.Second, "it answers", func() bool { return address.MatchString(stderr.String()) })
+	r.api = address.FindStringSubmatch(stderr.String())[1]
+	eventually(t, 30*time.Second, "its BMC is believed", func() bool {
+		return strings.HasPrefix(lamplighter(t, "get", "bmcs", "-o", "name", "--api", r.api).stdout, "srv-1\n")
+	})
+	return r.api
 }

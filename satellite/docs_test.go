@@ -216,6 +216,8 @@ func (r *docsReader) lamplighter(t *testing.T, args []string) {
 	case "all":
 		r.runUntilVerdict(t, full)
 		return
+	case "get", "why", "ack":
+		full = append(full, "--api", r.answers(t))
 	case "sim":
 		if !slices.Contains(args, "faults") {
 			full = append(full, "--for", "100ms")
@@ -263,23 +265,79 @@ func (r *docsReader) run(t *testing.T, args ...string) outcome {
 	return lamplighter(t, args...)
 }
 
-func TestTheUnitIsWhatSystemdUnderstands(t *testing.T) {
-	unit := read(t, filepath.Join(repository, "deploy/lamplighter.service"))
-	for _, want := range []string{"lamplighter all --config /etc/lamplighter/lamplighter.yaml", "StateDirectory=lamplighter", "LoadCredential=keyring.yaml:", "AmbientCapabilities=CAP_NET_RAW"} {
+func TestTheUnitsAreWhatSystemdUnderstands(t *testing.T) {
+	for name, wanted := range map[string][]string{
+		"lamplighter.service": {"lamplighter satellite --config /etc/lamplighter/lamplighter.yaml", "StateDirectory=lamplighter\n", "LoadCredential=keyring.yaml:",
+			"LoadCredential=rabbitmq.password:", "LoadCredential=kafka.password:", "AmbientCapabilities=CAP_NET_RAW"},
+		"lamplighter-results.service": {"lamplighter results --config /etc/lamplighter/results.yaml", "StateDirectory=lamplighter-results\n",
+			"LoadCredential=kafka.password:", "CapabilityBoundingSet=\n"},
+		"lamplighter-tickets.service": {"lamplighter tickets --config /etc/lamplighter/tickets.yaml", "LoadCredential=desk.token:", "CapabilityBoundingSet=\n"},
+	} {
+		t.Run(name, func(t *testing.T) { unitIsUnderstood(t, name, wanted) })
+	}
+}
+
+func unitIsUnderstood(t *testing.T, name string, wanted []string) {
+	unit := read(t, filepath.Join(repository, "deploy", name))
+	for _, want := range wanted {
 		if !strings.Contains(unit, want) {
 			t.Errorf("the unit lacks %s", want)
 		}
 	}
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
-		t.Skip("NOT TESTED: deploy/lamplighter.service: there is no systemd-analyze")
+		t.Skipf("NOT TESTED: deploy/%s: there is no systemd-analyze", name)
 	}
 	program, err := os.Executable() // whatever there is: verify asks only whether it could be run
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "lamplighter.service")
+	path := filepath.Join(t.TempDir(), name)
 	write(t, path, strings.Replace(unit, "ExecStart=/usr/local/bin/lamplighter", "ExecStart="+program, 1))
 	if out, err := exec.Command("systemd-analyze", "verify", "--man=no", path).CombinedOutput(); err != nil || bytes.Contains(out, []byte(path)) {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+}
+
+// TestTheConfigurationsOfTheDeployPageAreOnes: what its reader copies is understood whole.
+func TestTheConfigurationsOfTheDeployPageAreOnes(t *testing.T) {
+	blocks := regexp.MustCompile("(?ms)^ *```\n( *(?:satellite|site): .*?)^ *```").FindAllStringSubmatch(read(t, filepath.Join(repository, "docs/deploy.md")), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d configurations, want a satellite's and one that only asks", len(blocks))
+	}
+	for _, block := range blocks {
+		indent := block[1][:len(block[1])-len(strings.TrimLeft(block[1], " "))]
+		path := filepath.Join(t.TempDir(), "fra1.yaml")
+		write(t, path, strings.ReplaceAll("\n"+block[1], "\n"+indent, "\n"))
+		if c, err := LoadConfig(path); err != nil || c.Site != "fra1" || len(c.RabbitMQ.URLs) != 2 || len(c.Kafka.Brokers) == 0 {
+			t.Errorf("%v\n%s", err, block[1])
+		}
+	}
+}
+
+func TestTheProxyOfTheDeployPageIsOne(t *testing.T) {
+	_, about, _ := strings.Cut(read(t, filepath.Join(repository, "docs/deploy.md")), "## Signing in by your own proxy\n")
+	blocks := regexp.MustCompile("(?s)```\n(.*?)```").FindAllStringSubmatch(about, 2)
+	path := filepath.Join(t.TempDir(), "results.yaml")
+	write(t, path, "inventory: i\nkeyring: env\n"+blocks[0][1])
+	c, err := LoadConfig(path)
+	if err != nil || len(c.Results.Proxy.Operators) == 0 || c.Results.Proxy.Group == "" {
+		t.Fatalf("%+v %v", c.Results, err)
+	}
+	for _, want := range []string{
+		"proxy_set_header " + c.Results.Proxy.UserHeader + " $lamp_user;", "proxy_set_header " + c.Results.Proxy.GroupsHeader + " $lamp_groups;",
+		"proxy_pass http://unix:" + c.Results.Proxy.Socket + ";", "proxy_buffering off;", "proxy_set_header Host ",
+	} {
+		if !strings.Contains(blocks[1][1], want) {
+			t.Errorf("nginx's example lacks %q", want)
+		}
+	}
+	nginx, err := exec.LookPath("nginx")
+	if err != nil {
+		t.Skip("NOT TESTED: nginx on the example of docs/deploy.md: there is no nginx")
+	}
+	conf := filepath.Join(t.TempDir(), "nginx.conf")
+	write(t, conf, "pid "+filepath.Join(t.TempDir(), "pid")+";\nevents {}\nhttp {\nserver {\nlisten 127.0.0.1:1;\nlocation = /oauth2/auth { internal; proxy_pass http://127.0.0.1:1/; }\n"+blocks[1][1]+"}\n}\n")
+	if out, err := exec.Command(nginx, "-t", "-e", "stderr", "-c", conf).CombinedOutput(); err != nil {
+		t.Errorf("nginx -t: %v\n%s", err, out)
 	}
 }

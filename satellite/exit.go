@@ -15,6 +15,7 @@ type exitCode int
 const (
 	exitOK          exitCode = 0
 	exitUnavailable exitCode = 1
+	exitEnded       exitCode = 1 // of role satellite: by something that a new start may mend
 	exitUsage       exitCode = 2
 	exitDegraded    exitCode = 3
 	exitUnknown     exitCode = 4

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,8 +36,24 @@ func TestEveryFactIsDocumented(t *testing.T) {
 	args := []string{"sweep", "-o", "ndjson", "--inventory", filepath.Join(dir, "inventory.csv"), "--keyring", filepath.Join(dir, "keyring.yaml"),
 		"--ca", filepath.Join(dir, "ca.pem"), "--memory", filepath.Join(dir, "memory"),
 		"--timeout", "ping=1s", "--timeout", "tls=2s", "--timeout", "redfish-login=3s", "--timeout", "ipmi-login=2s", "--timeout", "power=3s"}
-	for _, more := range [][]string{nil, {"--site", "ams1"}} {
-		out := lamplighter(t, append(args, more...)...)
+	// A sweep of simulated BMCs has no typed user name, no ICMP, which loopback answers itself, and no other satellite; whoever has
+	// another server's identity in the demo has no serial in its inventory.
+	elsewhere := map[string]bool{"fence_ignored": true, "icmp": true, "second_opinion": true, "inventory_serial": true}
+	missing := func() bool {
+		for name := range documented {
+			if !elsewhere[name] && !seen[name] {
+				return true
+			}
+		}
+		return false
+	}
+	// The second sweep finds fences. On a loaded machine the one BMC that tells a fact may not answer in time: then there are more.
+	for n := 0; n < 2 || n < 6 && missing(); n++ {
+		more := args
+		if n == 1 {
+			more = append(slices.Clone(args), "--site", "ams1")
+		}
+		out := lamplighter(t, more...)
 		lines := strings.Split(strings.TrimSpace(out.stdout), "\n")
 		if len(lines) < 200 {
 			t.Fatalf("%d verdicts: %s", len(lines), out.stderr)
@@ -59,8 +76,6 @@ func TestEveryFactIsDocumented(t *testing.T) {
 			}
 		}
 	}
-	// A sweep of simulated BMCs has no typed user name, and no ICMP, which loopback answers itself.
-	elsewhere := map[string]bool{"fence_ignored": true, "icmp": true}
 	for name := range documented {
 		if seen[name] == elsewhere[name] {
 			t.Errorf("docs/facts.md explains %s: emitted %v, expected %v", name, seen[name], !elsewhere[name])

@@ -38,6 +38,8 @@ var upstream = map[string][]string{
 var onlyIn = map[string]string{
 	"github.com/rabbitmq/amqp091-go": "satellite/bus/amqp",
 	"github.com/IBM/sarama":          "results/kafka",
+	"github.com/prometheus":          "satellite/metrics",
+	"modernc.org/sqlite":             "results/store/sqlite",
 }
 
 // topLevel is all that the repository's root may hold besides dot files.

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"lamplighter/inventory"
 	"lamplighter/results"
 	"lamplighter/results/kafka"
 	"lamplighter/results/spool"
@@ -51,6 +50,15 @@ func (k *Kafka) settings() []setting {
 func parseHostPort(s string) (string, error) {
 	host, port, err := net.SplitHostPort(s)
 	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || host == "" || bad != nil || n == 0 {
+		return "", errWanted
+	}
+	return s, nil
+}
+
+// parseListen allows port 0, for any that is free.
+func parseListen(s string) (string, error) {
+	host, port, err := net.SplitHostPort(s)
+	if _, bad := strconv.ParseUint(port, 10, 16); s != "" && (err != nil || host == "" || bad != nil) {
 		return "", errWanted
 	}
 	return s, nil
@@ -99,21 +107,17 @@ func (k Kafka) connection(ctx context.Context) (kafka.Config, error) {
 		c.TLS = &tls.Config{RootCAs: roots}
 	}
 	if k.PasswordFile != "" {
-		keyring, err := inventory.SingleCredential(k.User, k.PasswordFile)
+		password, err := passwordFrom(ctx, k.User, k.PasswordFile)
 		if err != nil {
 			return c, fmt.Errorf("login to kafka: %w", err)
 		}
-		credential, err := keyring.Credentials(ctx, inventory.DefaultLogin)
-		if err != nil {
-			return c, fmt.Errorf("login to kafka: %w", err)
-		}
-		c.Login.Password = credential.Password
+		c.Login.Password = password
 	}
 	return c, c.Validate()
 }
 
 // openKafka opens the spool and keeps connecting until it is closed. Closing leaves to the spool what Kafka does not take soon.
-func (c Config) openKafka(ctx context.Context, log *slog.Logger) (results.Sink, func(), error) {
+func (c Config) openKafka(ctx context.Context, log *slog.Logger) (*kafka.Sink, func(), error) {
 	config, err := c.Kafka.connection(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -136,19 +140,26 @@ func (c Config) openKafka(ctx context.Context, log *slog.Logger) (results.Sink, 
 	}, nil
 }
 
-// openSinks is where verdicts go: the file, Kafka, or one after the other.
-func (c Config) openSinks(ctx context.Context, stdout io.Writer, log *slog.Logger) (results.Sink, func(), error) {
+// sinks are where verdicts go: the file, Kafka, or one after the other.
+type sinks struct {
+	results.Sink
+	kafka *kafka.Sink // nil where there is none
+	close func()
+}
+
+func (c Config) openSinks(ctx context.Context, stdout io.Writer, log *slog.Logger) (sinks, error) {
 	if len(c.Kafka.Brokers) == 0 {
-		return openSink(c.Verdicts, stdout)
+		file, closeFile, err := openSink(c.Verdicts, stdout)
+		return sinks{Sink: file, close: closeFile}, err
 	}
 	kafka, closeKafka, err := c.openKafka(ctx, log)
 	if err != nil || c.Verdicts == noFile {
-		return kafka, closeKafka, err
+		return sinks{kafka, kafka, closeKafka}, err
 	}
 	file, closeFile, err := openSink(c.Verdicts, stdout)
 	if err != nil {
 		closeKafka()
-		return nil, nil, err
+		return sinks{}, err
 	}
 	both := results.Func(func(ctx context.Context, v results.Verdict) error {
 		if err := file.Emit(ctx, v); err != nil {
@@ -156,5 +167,5 @@ func (c Config) openSinks(ctx context.Context, stdout io.Writer, log *slog.Logge
 		}
 		return kafka.Emit(ctx, v)
 	})
-	return both, func() { closeFile(); closeKafka() }, nil
+	return sinks{both, kafka, func() { closeFile(); closeKafka() }}, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ func TestVerdictsGoToKafkaAndWhereElseTheConfigurationSays(t *testing.T) {
 		c.Site, c.Satellite, c.Verdicts = "ams1", "sat-a", verdicts
 		c.Kafka.Brokers, c.Kafka.Spool = cluster.ListenAddrs(), filepath.Join(dir, "spool")
 		var stdout strings.Builder
-		sink, closeSinks, err := c.openSinks(t.Context(), &stdout, slog.New(slog.DiscardHandler))
+		sink, err := c.openSinks(t.Context(), &stdout, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +41,7 @@ func TestVerdictsGoToKafkaAndWhereElseTheConfigurationSays(t *testing.T) {
 			t.Error(err)
 		}
 		fetchOne(t, cluster.ListenAddrs(), int64(i))
-		closeSinks()
+		sink.close()
 		if (stdout.Len() > 0) != (verdicts == "-") {
 			t.Errorf("verdicts: %s, and stdout has %q", verdicts, stdout.String())
 		}
@@ -48,6 +49,28 @@ func TestVerdictsGoToKafkaAndWhereElseTheConfigurationSays(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(dir, "verdicts.ndjson")); err != nil || strings.Count(string(text), "\n") != 1 {
 		t.Errorf("the file has %q, %v", text, err)
 	}
+}
+
+func TestReadinessNamesTheTopicsThatAreMissing(t *testing.T) {
+	t.Parallel()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "bmc.verdict.v1", "bmc.dead.v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	broker := cluster.ListenAddrs()[0]
+	r := goRound(t, racks(t, 5), time.Second, fmt.Sprintf("listen: 127.0.0.1:0\nkafka: {brokers: [%q], spool: %s}\n", broker, filepath.Join(t.TempDir(), "spool")))
+	eventually(t, 20*time.Second, "the missing topic is named", func() bool {
+		code, text := r.endpoint(t, "/readyz")
+		return code == 503 && strings.Contains(text, "topics: there is no topic bmc.audit.v1; lamplighter topics create --brokers "+broker)
+	})
+	if out := lamplighter(t, "topics", "create", "--brokers", broker, "--replicas", "1"); !strings.Contains(out.stdout, "bmc.audit.v1: created\n") {
+		t.Errorf("topics create: %+v", out)
+	}
+	eventually(t, 20*time.Second, "it is ready", func() bool {
+		code, text := r.endpoint(t, "/readyz")
+		return code == 200 && strings.Contains(text, "topics: ok\n")
+	})
 }
 
 // fetchOne waits for the verdict at an offset.

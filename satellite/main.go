@@ -16,9 +16,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"lamplighter/results"
 )
 
 // version is set by the Makefile.
@@ -43,7 +46,7 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var code exitCode
 	switch {
 	case err == nil:
@@ -51,9 +54,19 @@ func execute(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 	case errors.As(err, &code):
 		return int(code)
 	default:
-		fmt.Fprintf(stderr, "lamplighter: %v\n", err)
+		fmt.Fprintf(stderr, "lamplighter: %v%s\n", err, nextStep(cmd, err))
 		return int(exitUsage)
 	}
+}
+
+// nextStep completes what the library says of a command line that lacks something.
+func nextStep(cmd *cobra.Command, err error) string {
+	for _, prefix := range []string{"required flag(s)", "accepts ", "want one "} {
+		if strings.HasPrefix(err.Error(), prefix) {
+			return "; " + cmd.CommandPath() + " --help shows the use"
+		}
+	}
+	return ""
 }
 
 func newRoot() *cobra.Command {
@@ -66,8 +79,32 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath())
 	})
-	root.AddCommand(newCheck(), newSweep(), newAll(), newSim(), newDemo(), newVersion(), newReasons(), newTopics(), newExitCodesHelp())
+	grouped(root, "Check from here, once:", newCheck(), newSweep())
+	grouped(root, "Ask what is believed:", newGet(), newWhy(), newAck(), newQuiet(results.Silencing), newQuiet(results.Maintenance), newToken())
+	grouped(root, "Ask a site that runs:", newRecheck(), newFence(), newStop(), newGo(), newAudit())
+	grouped(root, "Run a site:", newSatellite(), newInventory(), newResults(), newTickets(), newAll(), newTopics())
+	grouped(root, "Without hardware:", newSim(), newDemo())
+	root.AddCommand(newVersion(), newReasons(), newExitCodesHelp())
 	return root
+}
+
+// one wants one argument, and says of what.
+func one(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("want one %s, got %d", what, len(args))
+		}
+		return nil
+	}
+}
+
+// grouped adds commands that help lists under a title.
+func grouped(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, cmd := range commands {
+		cmd.GroupID = title
+		root.AddCommand(cmd)
+	}
 }
 
 func newVersion() *cobra.Command {

@@ -30,7 +30,7 @@ type options struct {
 func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.inventory, "inventory", "", "CSV `file` with the BMCs")
-	f.StringVar(&o.keyring, "keyring", "", "keyring: YAML file, directory, or env")
+	f.StringVar(&o.keyring, "keyring", "", "keyring: YAML file, directory, vault:FILE, or env")
 	f.StringVar(&o.trust, "trust", "ca", "`policy` where the inventory says nothing: ca, pin:HEX, tofu or insecure")
 	f.StringVar(&o.caFile, "ca", "", "PEM `file` with the authorities of trust ca; the system's when empty")
 	f.StringVar(&o.memory, "memory", "", "site memory `file`, or none; default lamplighter/memory in the state directory")
@@ -153,7 +153,7 @@ func (o *options) memoryPath(stderr io.Writer) string {
 
 // readInventory reads the list of BMCs. An empty one is a mistake: nothing would look like health.
 func readInventory(ctx context.Context, path string) ([]inventory.BMC, error) {
-	bmcs, err := inventory.CSV{Path: path}.BMCs(ctx)
+	bmcs, err := inventory.CSV{Path: path}.Read(ctx)
 	if err == nil && len(bmcs) == 0 {
 		return nil, fmt.Errorf("read inventory: %s has a header line and no BMC", path)
 	}

@@ -12,14 +12,25 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"lamplighter/checks/peers"
 )
+
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	defer peers.EndShared()
+	return t.M.Run()
+}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil { // they wait for timeouts more than they work
+	if err := flag.Set("test.parallel", "6"); err != nil { // they wait for timeouts more than they work
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	// Sarama's circuit breaker sleeps for 10 s after a broker could not be reached, and then ends.
+	breaker := goleak.IgnoreAnyFunction("github.com/eapache/go-resiliency/breaker.(*Breaker).timer")
+	goleak.VerifyTestMain(tests{m}, breaker, goleak.Cleanup(func(code int) {
 		if dir, err := buildDir(); err == nil {
 			_ = os.RemoveAll(dir)
 		}

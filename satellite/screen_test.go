@@ -19,7 +19,7 @@ func demoBoard(t *testing.T) demoShow {
 	if err != nil {
 		t.Fatal(err)
 	}
-	show := demoShow{board: newBoard(fleet.BMCs()), planted: fleet.Planted(), dir: filepath.Join("tmp", "demo"), started: time.Now()}
+	show := demoShow{board: newBoard(fleet.BMCs()), desk: newDeskPanel(), planted: fleet.Planted(), dir: filepath.Join("tmp", "demo"), started: time.Now()}
 	for _, bmc := range fleet.BMCs() {
 		v := results.Verdict{BMC: bmc.ID, Health: checks.Available}
 		if want := expected(show.planted[bmc.ID]); len(want) > 0 {
@@ -28,6 +28,9 @@ func demoBoard(t *testing.T) demoShow {
 		if err := show.board.Emit(t.Context(), v); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := fmt.Fprint(show.desk, "desk: would open ams1: lo", "oks like rack A03\n    What: 20 BMCs\n"); err != nil {
+		t.Fatal(err)
 	}
 	return show
 }
@@ -50,6 +53,9 @@ func TestTheLivePageFitsTheTerminal(t *testing.T) {
 				if utf8.RuneCountInString(line) > size[0] {
 					t.Errorf("too wide: %q", line)
 				}
+			}
+			if size[1] >= 24 && !strings.Contains(out.String(), "tickets: 1; the newest: would open ams1: lo") {
+				t.Error("the newest ticket is not shown")
 			}
 			if size[1] >= 24 && !strings.Contains(out.String(), "verdicts: tmp") {
 				t.Error("no room was left for where the verdicts are")

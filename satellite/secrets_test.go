@@ -1,13 +1,7 @@
 package main
 
 import (
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-	"html"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,67 +12,14 @@ import (
 
 	"lamplighter/checks/bmcsim"
 	"lamplighter/inventory"
+	"lamplighter/satellite/canary"
 )
 
-// The canaries begin every password of the fleet, and every wrong one that is tried. Each has what JSON, HTML, URLs and
-// quoting in logs write differently, and a run of letters and digits that none of them changes.
+// The canaries are in every password of the fleet, and in every wrong one that is tried.
 const (
-	rightCanary = `k9Xw3/ä"+<& %`
-	wrongCanary = `v5Rt8/ö"+<& %`
+	rightCanary = canary.Right
+	wrongCanary = canary.Wrong
 )
-
-// forms are the ways in which a secret could show, whatever stands before and after it.
-func forms(secret string) map[string]string {
-	marshalled, _ := json.Marshal(secret)
-	plain := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(marshalled))
-	all := map[string]string{
-		"raw": secret, "letters and digits": secret[:5], "JSON": inner(string(marshalled)), "JSON without HTML": inner(plain),
-		"URL query": url.QueryEscape(secret), "URL path": url.PathEscape(secret), "HTML": html.EscapeString(secret),
-		"Go": inner(strconv.Quote(secret)), "Go in ASCII": inner(strconv.QuoteToASCII(secret)),
-		"hex": hex.EncodeToString([]byte(secret)), "HEX": strings.ToUpper(hex.EncodeToString([]byte(secret))),
-		"hex with blanks": fmt.Sprintf("% x", secret), "bytes": strings.Trim(fmt.Sprint([]byte(secret)), "[]"),
-	}
-	for before := range 3 { // where in a group of three bytes it begins
-		for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
-			text := encoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
-			whole := (before + len(secret)) / 3 * 4 // the last group depends on what follows
-			all[fmt.Sprintf("%s at %d", name, before)] = text[(before*8+5)/6 : whole]
-		}
-	}
-	return all
-}
-
-func inner(quoted string) string { return quoted[1 : len(quoted)-1] }
-
-// leaks are the forms of the canaries that a text holds.
-func leaks(text string) (found []string) {
-	for _, canary := range []string{rightCanary, wrongCanary} {
-		for name, form := range forms(canary) {
-			if strings.Contains(text, form) {
-				found = append(found, name+" of "+canary)
-			}
-		}
-	}
-	return found
-}
-
-func TestTheSearchForSecretsBites(t *testing.T) {
-	secret := "user:" + rightCanary + "xyz123"
-	for name, text := range map[string]string{
-		"raw": secret, "base64": base64.StdEncoding.EncodeToString([]byte(secret)), "base64 for URLs": base64.URLEncoding.EncodeToString([]byte(rightCanary)),
-		"base64 elsewhere": base64.StdEncoding.EncodeToString([]byte("u:" + rightCanary)),
-		"hex":              fmt.Sprintf("%x", secret), "HEX": fmt.Sprintf("%X", secret), "URL": url.QueryEscape(secret), "path": url.PathEscape(secret),
-		"HTML": html.EscapeString(secret), "quoted": fmt.Sprintf("%q", secret), "quoted twice": fmt.Sprintf("%q", fmt.Sprintf("%q", secret)),
-		"bytes": fmt.Sprint([]byte(secret)), "the other one": wrongCanary,
-	} {
-		if len(leaks("before "+text+" after")) == 0 {
-			t.Errorf("a secret that is %s is not found", name)
-		}
-	}
-	if found := leaks("a text without secrets: REDACTED"); found != nil {
-		t.Errorf("found where there is none: %v", found)
-	}
-}
 
 // searched is what runs of the program left behind, searched for secrets.
 type searched struct {
@@ -90,7 +31,7 @@ func (s *searched) output(what string, out outcome) {
 	s.Helper()
 	for name, text := range map[string]string{"stdout": out.stdout, "stderr": out.stderr} {
 		s.bytes += len(text)
-		if found := leaks(text); found != nil {
+		if found := canary.Leaks(text); found != nil {
 			s.Errorf("%s of %s holds a secret: %v", name, what, found)
 		}
 	}
@@ -105,7 +46,7 @@ func (s *searched) files(dir string) {
 		}
 		text, err := os.ReadFile(path)
 		s.bytes += len(text)
-		if found := leaks(path + string(text)); found != nil {
+		if found := canary.Leaks(path + string(text)); found != nil {
 			s.Errorf("%s holds a secret: %v", path, found)
 		}
 		return err
@@ -120,10 +61,10 @@ func TestSecretsAreInNoLogFileOrError(t *testing.T) {
 	plan := bmcsim.One(120, 0.4)
 	plan.Secret, plan.Slow, plan.Script = rightCanary, time.Second, everyFault()
 	fleet := simulate(t, plan)
-	wrong := strings.ReplaceAll(readFile(t, fleet.file("keyring.yaml")), inner(strconv.Quote(rightCanary)), inner(strconv.Quote(wrongCanary)))
+	wrong := strings.ReplaceAll(readFile(t, fleet.file("keyring.yaml")), canary.Inner(strconv.Quote(rightCanary)), canary.Inner(strconv.Quote(wrongCanary)))
 	fleet.put(t, "wrong.keyring.yaml", wrong, 0o600)
 	fleet.put(t, "typed.keyring", wrongCanary+"typed\n", 0o600)
-	if !strings.Contains(wrong, inner(strconv.Quote(wrongCanary))) {
+	if !strings.Contains(wrong, canary.Inner(strconv.Quote(wrongCanary))) {
 		t.Fatal("the wrong keyring holds no wrong password")
 	}
 	s, memory := &searched{TB: t}, fleet.file("memory")

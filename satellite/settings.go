@@ -20,7 +20,11 @@ import (
 type setting struct {
 	key  string
 	list bool
-	set  func(texts []string) (want string)
+	// private texts are not shown, even where they are wrong.
+	private bool
+	set     func(texts []string) (want string)
+	// named, if set, makes the key a section of sections, each with a name that the file gives it, and the settings that named says.
+	named func(name string) []setting
 }
 
 // settings are all keys, with where their values go. A map's keys follow from the chain of checks.
@@ -32,6 +36,7 @@ func (c *Config) settings() []setting {
 		textSetting("keyring", &c.Keyring),
 		textSetting("memory", &c.Memory),
 		textSetting("verdicts", &c.Verdicts),
+		parsed("listen", &c.Listen, "host:port, or nothing", parseListen),
 		parsed("trust", &c.Trust, "ca, pin: and 64 hex digits, tofu or insecure", parseTrust),
 		textSetting("ca_file", &c.CAFile),
 		listed("ping", &c.Ping, "a list of icmp, tcp, rmcp, each once", parseWay),
@@ -40,6 +45,7 @@ func (c *Config) settings() []setting {
 		durationSetting("slow", &c.Slow),
 		durationSetting("interval", &c.Interval),
 		parsed("visits", &c.Visits, "a whole number", strconv.Atoi),
+		parsed("look_round", &c.LookRound, "a whole number", strconv.Atoi),
 		durationSetting("fence.pause_min", &c.Fence.PauseMin),
 		durationSetting("fence.pause_max", &c.Fence.PauseMax),
 		parsed("fence.confirm_login", &c.Fence.ConfirmLogin, "true or false", parseBool),
@@ -47,7 +53,13 @@ func (c *Config) settings() []setting {
 		parsed("log.level", &c.Log.Level, "debug, info, warn or error", parseLevel),
 		parsed("log.format", &c.Log.Format, "text or json", oneOf("text", "json")),
 	}
+	all = append(all, c.Targets.settings()...)
+	all = append(all, c.CMDB.settings()...)
+	all = append(all, c.RabbitMQ.settings()...)
 	all = append(all, c.Kafka.settings()...)
+	all = append(all, c.Results.settings()...)
+	all = append(all, c.Incidents.settings()...)
+	all = append(all, c.Tickets.settings()...)
 	for _, check := range checks.Default() {
 		all = append(all, mapped("timeouts", c.Timeouts, check.Name, wantDuration, parseDuration))
 		if check.Every > 0 {

@@ -26,6 +26,7 @@ type simOptions struct {
 	ipmi, auto, multi, off float64
 	seed                   uint64
 	trust                  string
+	shared                 bool
 	port, rmcpPort         uint16
 	faults, write, output  string
 	duration               time.Duration
@@ -39,7 +40,7 @@ func newSim() *cobra.Command {
 		Long: `Simulates BMCs (Redfish over TLS, IPMI 2.0) on loopback addresses, writes an inventory, a keyring and a CA for them, counts
 what reaches them and prints the counters when it ends (and on SIGUSR1). Faults come from a script:
 
-  - bmcs: "sim1-0*"        # IDs: a glob, or a list of them; or site:, rack:, share: 10%
+  - bmcs: "sim1-0*"        # IDs: a glob, or a list of them; or site:, row:, rack:, vendor:, share: 10%
     fault: dead            # lamplighter sim faults lists them
     from: 10s              # since the start; both may be left out
     to: 1m`,
@@ -53,6 +54,7 @@ what reaches them and prints the counters when it ends (and on SIGUSR1). Faults 
 	f.Float64Var(&o.multi, "multi", 0, "share of Redfish BMCs with four systems")
 	f.Float64Var(&o.off, "off", 0.1, "share of servers that are powered off")
 	f.Uint64Var(&o.seed, "seed", 0, "the same seed gives the same addresses, passwords and keys; 0: another one each time")
+	f.BoolVar(&o.shared, "shared", false, "one credential for all machines of a vendor at a site, instead of one for each")
 	f.StringVar(&o.trust, "trust", "", "`policy` written into the inventory: ca, pin, tofu or insecure; empty: left to the command")
 	f.Uint16Var(&o.port, "port", 0, "TCP port of Redfish; 0: a free one")
 	f.Uint16Var(&o.rmcpPort, "rmcp-port", 0, "UDP port of RMCP; 0: a free one")
@@ -119,6 +121,7 @@ func runSim(ctx context.Context, cmd *cobra.Command, o simOptions) error {
 func (o simOptions) plan() (bmcsim.Plan, error) {
 	plan := bmcsim.One(o.bmcs, o.ipmi)
 	plan.Auto, plan.Multi, plan.Off, plan.Seed = o.auto, o.multi, o.off, o.seed
+	plan.Shared = o.shared
 	if plan.Seed == 0 {
 		plan.Seed = uint64(rand.Uint32())
 	}

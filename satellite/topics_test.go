@@ -32,8 +32,8 @@ func TestTopicsCreateAndCheck(t *testing.T) {
 	}{
 		{"nothing is there", []string{"check"}, exitUnavailable, "bmc.verdict.v1: there is no such topic\n"},
 		{"all is made", []string{"create"}, exitOK, "bmc.state.v1: created\n"},
-		{"all is there", []string{"check"}, exitOK, "7 topics are as they should be\n"},
-		{"nothing is left to make", []string{"create"}, exitOK, "7 topics are as they should be\n"},
+		{"all is there", []string{"check"}, exitOK, "9 topics are as they should be\n"},
+		{"nothing is left to make", []string{"create"}, exitOK, "9 topics are as they should be\n"},
 		{"one replica was wanted", []string{"check", "--replicas", "1"}, exitUnavailable, "bmc.verdict.v1: replicas: want 1, got 3\n"},
 	} {
 		code, stdout, stderr := topics(t, append(step.args, "--brokers", brokers)...)

@@ -18,7 +18,7 @@ func (f *Fleet) build() error {
 		rng := rand.New(rand.NewPCG(f.plan.Seed, uint64(len(f.bmcs))))
 		web, ipmis := spread(site.BMCs, site.IPMI), 0
 		for i := range site.BMCs {
-			b := &bmc{speaks: redfish, slots: f.plan.Slots}
+			b := &bmc{speaks: redfish, slots: f.plan.Slots, life: f.plan.SessionLife, events: f.events}
 			if web(i) {
 				b.speaks = ipmi
 				ipmis++
@@ -100,6 +100,10 @@ func (f *Fleet) dress(b *bmc, rack int, rng *rand.Rand) {
 		b.power.Store(uint32(Off))
 	}
 	password := derive(b.seed, "password")
+	if f.plan.Shared {
+		r.Login = r.Site + "-" + strings.ToLower(r.Vendor)
+		password = derive(seedOf(f.plan.Seed, r.Login), "password")
+	}
 	own := strings.ToLower(base32.StdEncoding.EncodeToString(password[:10]))
 	b.password = f.plan.Secret + own[:min(16, 20-len(f.plan.Secret))] // IPMI 2.0 takes 20 bytes
 }

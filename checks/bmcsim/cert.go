@@ -113,7 +113,7 @@ func (b *bmc) certificate(ca *authority, now time.Time) (tls.Certificate, error)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	made, err := ca.issue(key, b.record.Address, faults, now)
+	made, err := ca.issue(key, b.record.Address, faults, now, b.shape.life)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("certificate of %s: %w", b.record.ID, err)
 	}
@@ -121,12 +121,12 @@ func (b *bmc) certificate(ca *authority, now time.Time) (tls.Certificate, error)
 	return made, nil
 }
 
-func (a *authority) issue(key crypto.Signer, addr netip.Addr, faults faultSet, now time.Time) (tls.Certificate, error) {
+func (a *authority) issue(key crypto.Signer, addr netip.Addr, faults faultSet, now time.Time, life int) (tls.Certificate, error) {
 	serial := derive([32]byte{byte(faults)}, addr.String()+now.String())
 	template := &x509.Certificate{
 		SerialNumber: new(big.Int).SetBytes(serial[:8]),
 		Subject:      pkix.Name{CommonName: addr.String(), Organization: []string{"Lamplighter simulated fleet"}},
-		NotBefore:    now.AddDate(0, -2, 0), NotAfter: notAfter(faults, now),
+		NotBefore:    now.AddDate(0, -2, 0), NotAfter: notAfter(faults, now, life),
 		IPAddresses: []net.IP{addr.AsSlice()},
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
@@ -139,12 +139,13 @@ func (a *authority) issue(key crypto.Signer, addr netip.Addr, faults faultSet, n
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
-func notAfter(faults faultSet, now time.Time) time.Time {
+// notAfter is when a certificate ends that lives so many days.
+func notAfter(faults faultSet, now time.Time, life int) time.Time {
 	switch {
 	case faults.has(CertExpired):
 		return now.AddDate(0, 0, -7)
 	case faults.has(CertExpiresSoon):
 		return now.AddDate(0, 0, 5)
 	}
-	return now.AddDate(1, 0, 0)
+	return now.AddDate(0, 0, life)
 }

@@ -1,5 +1,7 @@
 package bmcsim
 
+import "time"
+
 const (
 	netFnChassis = 0x00
 	netFnApp     = 0x06
@@ -109,6 +111,7 @@ func (b *bmc) closeSession(m message) []byte {
 	if s := b.ipmi[id]; s == nil || !s.proved {
 		return m.reply(codeNoSession)
 	}
+	b.write(Logout, time.Now(), b.asker, b.ipmi[id].name())
 	b.drop(id)
 	b.count.logouts.Add(1)
 	return m.reply(codeOK)

@@ -73,6 +73,9 @@ func (f *Fleet) keyringYAML() []byte {
 	var text bytes.Buffer
 	text.WriteString("credentials:\n")
 	for _, b := range f.bmcs {
+		if f.byLogin[b.record.Login] != b {
+			continue // it shares another's
+		}
 		fmt.Fprintf(&text, "  %q:\n    username: %q\n    password: %q\n", b.record.Login, username, b.password)
 	}
 	return text.Bytes()

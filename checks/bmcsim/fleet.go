@@ -15,6 +15,7 @@ import (
 	"path"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"lamplighter/inventory"
 )
@@ -33,6 +34,7 @@ type Fleet struct {
 	tcp net.Listener
 	udp *net.UDPConn
 
+	events *eventLog
 	strays atomic.Int64
 	script []step // Plan.Script, resolved
 }
@@ -48,6 +50,8 @@ type bmc struct {
 	seed     [32]byte
 	password string
 	slots    int
+	life     time.Duration // of an unused session; 0: as the protocol has it
+	events   *eventLog
 
 	set, scripted atomic.Uint64 // faults by Set and by the script
 	power         atomic.Uint32
@@ -57,6 +61,7 @@ type bmc struct {
 	cert     *certificate
 	sessions map[string]*webSession
 	ipmi     map[uint32]*ipmiSession
+	asker    netip.AddrPort // of the datagram that is answered now
 }
 
 // username is the same everywhere: what differs is the password.
@@ -69,6 +74,9 @@ func NewFleet(p Plan) (*Fleet, error) {
 		return nil, err
 	}
 	f := &Fleet{plan: p, byAddr: map[netip.Addr]*bmc{}, byPass: map[[8]byte]*bmc{}, byLogin: map[string]*bmc{}}
+	if p.Events > 0 {
+		f.events = &eventLog{room: p.Events}
+	}
 	if err := f.ca.make(p.Seed); err != nil {
 		return nil, err
 	}

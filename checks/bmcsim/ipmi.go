@@ -1,12 +1,14 @@
 package bmcsim
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -27,7 +29,11 @@ type ipmiSession struct {
 	asked  bool // RAKP 1 came
 	seq    uint32
 	level  byte
+	peer   netip.AddrPort
 }
+
+// name is what the event log calls the session.
+func (s *ipmiSession) name() string { return fmt.Sprintf("%08x", s.managed) }
 
 // serveRMCP answers datagrams, one after the other: an answer costs some 20 microseconds.
 func (f *Fleet) serveRMCP(ctx context.Context) error {
@@ -57,7 +63,7 @@ func (f *Fleet) serveRMCP(ctx context.Context) error {
 			continue
 		}
 		b.count.datagrams.Add(1)
-		if answer := b.answerDatagram(datagram[:n], time.Now()); answer != nil {
+		if answer := b.answerDatagram(datagram[:n], peerOf(from.String()), time.Now()); answer != nil {
 			// The answer must come from the address that was asked. A lost one is what UDP is like.
 			_, _ = conn.WriteTo(answer, &ipv4.ControlMessage{Src: control.Dst}, from)
 		}
@@ -65,7 +71,7 @@ func (f *Fleet) serveRMCP(ctx context.Context) error {
 }
 
 // answerDatagram is what b says to a datagram; nil: nothing.
-func (b *bmc) answerDatagram(raw []byte, now time.Time) []byte {
+func (b *bmc) answerDatagram(raw []byte, from netip.AddrPort, now time.Time) []byte {
 	faults := b.faults()
 	if faults.has(Dead) || faults.has(Silent) {
 		return nil
@@ -85,6 +91,7 @@ func (b *bmc) answerDatagram(raw []byte, now time.Time) []byte {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.asker = from
 	return b.answerPlus(p, faults, now)
 }
 
@@ -190,8 +197,7 @@ func (b *bmc) newSession(s suite, console []byte, now time.Time) (uint32, bool) 
 	proved, oldest := 0, uint32(0)
 	for id, session := range b.ipmi {
 		switch {
-		case now.Sub(session.used) > ipmiSessionLife:
-			b.drop(id)
+		case b.outlive(id, session, now):
 		case session.proved:
 			proved++
 		case oldest == 0 || session.used.Before(b.ipmi[oldest].used):
@@ -207,7 +213,7 @@ func (b *bmc) newSession(s suite, console []byte, now time.Time) (uint32, bool) 
 	if b.ipmi == nil {
 		b.ipmi = map[uint32]*ipmiSession{}
 	}
-	session := &ipmiSession{exchange: exchange{suite: s, console: toUint32(console), guid: b.guid()}, used: now}
+	session := &ipmiSession{exchange: exchange{suite: s, console: toUint32(console), guid: b.guid()}, used: now, peer: b.asker}
 	var random [4]byte
 	for session.managed == 0 || b.ipmi[session.managed] != nil {
 		_, _ = rand.Read(random[:]) // never fails, since Go 1.24
@@ -215,6 +221,19 @@ func (b *bmc) newSession(s suite, console []byte, now time.Time) (uint32, bool) 
 	}
 	b.ipmi[session.managed] = session
 	return session.managed, true
+}
+
+// outlive drops a session that nobody used for too long; b.mu is held.
+func (b *bmc) outlive(id uint32, s *ipmiSession, now time.Time) bool {
+	life := cmp.Or(b.life, ipmiSessionLife)
+	if now.Sub(s.used) <= life {
+		return false
+	}
+	if s.proved {
+		b.write(Expired, s.used.Add(life), s.peer, s.name())
+	}
+	b.drop(id)
+	return true
 }
 
 // drop forgets a session; b.mu is held.

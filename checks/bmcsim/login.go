@@ -46,6 +46,7 @@ func (b *bmc) answerRAKP1(in []byte, faults faultSet, now time.Time) []byte {
 		status = statusBadRole
 	}
 	if status != statusOK {
+		b.write(RefusedLogin, now, b.asker, "")
 		b.drop(s.managed)
 		return refuseRAKP(payloadRAKP2, in[0], status, s.console)
 	}
@@ -68,11 +69,13 @@ func (b *bmc) answerRAKP3(in []byte, faults faultSet, now time.Time) []byte {
 		return refuseRAKP(payloadRAKP4, in[0], statusNoSession, 0)
 	}
 	if in[1] != statusOK { // the client did not believe RAKP 2: nobody answers that
+		b.write(RefusedLogin, now, b.asker, "")
 		b.drop(s.managed)
 		return nil
 	}
 	password := []byte(b.realPassword())
 	if !hmac.Equal(in[8:], s.rakp3(password)) {
+		b.write(RefusedLogin, now, b.asker, "")
 		b.drop(s.managed)
 		return refuseRAKP(payloadRAKP4, in[0], statusBadCheck, s.console)
 	}
@@ -101,6 +104,7 @@ func (b *bmc) prove(s *ipmiSession, sik []byte, now time.Time) bool {
 	s.proved, s.level = true, levelUser // section 22.18: a session begins at user level
 	b.count.refused.Add(-1)
 	b.count.logins.Add(1)
+	b.write(Login, now, s.peer, s.name())
 	b.count.sessions.add(1)
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"encoding/binary"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -18,7 +19,7 @@ type console struct {
 
 func (c *console) send(kind byte, payload []byte) []byte {
 	c.t.Helper()
-	answer := c.b.answerDatagram(plus(kind, 0, 0, payload), time.Now())
+	answer := c.b.answerDatagram(plus(kind, 0, 0, payload), netip.AddrPort{}, time.Now())
 	if len(answer) < 16+8 {
 		c.t.Fatalf("payload type %#x: answer %x", kind, answer)
 	}
@@ -66,7 +67,7 @@ func (c *console) chassisStatus() packet {
 	c.t.Helper()
 	request := append([]byte{0x20, 0x00, 0xe0}, 0x81, 0x04, 0x01, checksum([]byte{0x81, 0x04, 0x01}))
 	raw := c.k.sign(plus(flagEncrypted|flagAuthenticated, c.e.managed, 1, c.k.encrypt(request)))
-	p, err := parsePacket(c.b.answerDatagram(raw, time.Now()))
+	p, err := parsePacket(c.b.answerDatagram(raw, netip.AddrPort{}, time.Now()))
 	if err != nil {
 		c.t.Fatalf("no answer to Get Chassis Status: %v", err)
 	}
@@ -146,11 +147,11 @@ func TestPacketsThatAreNotOfTheSessionGetNothing(t *testing.T) {
 	} {
 		bad := bytes.Clone(good)
 		spoil(bad)
-		if answer := c.b.answerDatagram(bad, time.Now()); answer != nil {
+		if answer := c.b.answerDatagram(bad, netip.AddrPort{}, time.Now()); answer != nil {
 			t.Errorf("%s is answered: %x", name, answer)
 		}
 	}
-	if c.b.answerDatagram(good, time.Now()) == nil {
+	if c.b.answerDatagram(good, netip.AddrPort{}, time.Now()) == nil {
 		t.Error("the good packet is not answered")
 	}
 }

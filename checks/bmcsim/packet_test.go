@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -65,7 +66,7 @@ func TestSessionlessAnswers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := lone(t, c.speaks)
 			b.set.Store(uint64(c.faults))
-			got := hex.EncodeToString(b.answerDatagram(unhex(t, c.ask), time.Now()))
+			got := hex.EncodeToString(b.answerDatagram(unhex(t, c.ask), netip.AddrPort{}, time.Now()))
 			if c.ask == askPresence && len(got) != 2*28 && c.want != "" {
 				t.Errorf("a pong of %d bytes, want 28", len(got)/2)
 			}
@@ -86,7 +87,7 @@ func sameStart(got, want string) bool {
 func TestHalfOpenSessionsGiveWay(t *testing.T) {
 	b, now := lone(t, ipmi), time.Now()
 	for i := range 1000 {
-		if got := b.answerDatagram(unhex(t, askOpenSuite3), now.Add(time.Duration(i)*time.Millisecond)); len(got) != 52 {
+		if got := b.answerDatagram(unhex(t, askOpenSuite3), netip.AddrPort{}, now.Add(time.Duration(i)*time.Millisecond)); len(got) != 52 {
 			t.Fatalf("open session %d: %x", i, got)
 		}
 	}
@@ -143,7 +144,7 @@ func FuzzAnswerDatagram(f *testing.F) {
 	b := lone(f, ipmi)
 	f.Fuzz(func(t *testing.T, datagram []byte, faults uint64) {
 		b.set.Store(faults)
-		b.answerDatagram(datagram, time.Now())
+		b.answerDatagram(datagram, netip.AddrPort{}, time.Now())
 	})
 }
 

@@ -30,6 +30,12 @@ type Plan struct {
 	Slow time.Duration
 	// Slots is the number of Redfish sessions per BMC, 8 when zero.
 	Slots int
+	// SessionLife is how long a session lives unused; when zero, 30 minutes over Redfish and 1 minute over IPMI.
+	SessionLife time.Duration
+	// Events is how many events the fleet keeps in its event log; 0: it keeps none.
+	Events int
+	// Shared has the machines of one vendor and site share one credential, as they do in many halls; otherwise each has its own.
+	Shared bool
 	// Secret begins each BMC's password, so that a test can search for it; at most 14 bytes: IPMI takes 20.
 	Secret string
 	// Script is what goes wrong while Run serves.

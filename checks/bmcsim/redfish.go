@@ -58,7 +58,7 @@ func (f *Fleet) route(w http.ResponseWriter, r *http.Request, b *bmc) {
 	case !b.knows(r.Header.Get("X-Auth-Token")):
 		refuse(w, http.StatusUnauthorized, "Base.1.8.NoValidSession", "There is no valid session established with the implementation.")
 	case r.Method == http.MethodDelete && strings.HasPrefix(path, b.model.path+"/"):
-		b.logOut(w, strings.TrimPrefix(path, b.model.path+"/"))
+		b.logOut(w, strings.TrimPrefix(path, b.model.path+"/"), peerOf(r.RemoteAddr))
 	case b.has(PasswordChange):
 		refuse(w, http.StatusForbidden, "Base.1.8.PasswordChangeRequired", "The password provided for this account must be changed before access is granted.")
 	case b.has(NoPrivilege):

@@ -27,7 +27,10 @@ type Step struct {
 	// BMCs are globs over IDs.
 	BMCs Globs
 	Site string
+	Row  string
 	Rack string
+	// Vendor is all machines of one: with Plan.Shared those of one credential, too, and at a site those of one batch of certificates.
+	Vendor string
 	// Share takes that part of the selected BMCs, always the same ones, and none that a step before has taken.
 	Share Share
 	Fault Fault
@@ -140,17 +143,19 @@ func lineOf(node ast.Node) int {
 
 // scriptLine is a Step as it is written, with a fault that can be missing.
 type scriptLine struct {
-	BMCs  Globs         `yaml:"bmcs"`
-	Site  string        `yaml:"site"`
-	Rack  string        `yaml:"rack"`
-	Share Share         `yaml:"share"`
-	Fault *Fault        `yaml:"fault"`
-	From  time.Duration `yaml:"from"`
-	To    time.Duration `yaml:"to"`
+	BMCs   Globs         `yaml:"bmcs"`
+	Site   string        `yaml:"site"`
+	Row    string        `yaml:"row"`
+	Rack   string        `yaml:"rack"`
+	Vendor string        `yaml:"vendor"`
+	Share  Share         `yaml:"share"`
+	Fault  *Fault        `yaml:"fault"`
+	From   time.Duration `yaml:"from"`
+	To     time.Duration `yaml:"to"`
 }
 
 func (l scriptLine) step() Step {
-	return Step{BMCs: l.BMCs, Site: l.Site, Rack: l.Rack, Share: l.Share, Fault: *l.Fault, From: l.From, To: l.To}
+	return Step{BMCs: l.BMCs, Site: l.Site, Row: l.Row, Rack: l.Rack, Vendor: l.Vendor, Share: l.Share, Fault: *l.Fault, From: l.From, To: l.To}
 }
 
 func (s Step) validate() error {
@@ -172,8 +177,10 @@ func (s Step) validate() error {
 
 // selects says whether a BMC is meant, Share apart.
 func (s Step) selects(b inventory.BMC) bool {
-	if s.Site != "" && s.Site != b.Site || s.Rack != "" && s.Rack != b.Rack {
-		return false
+	for _, want := range [][2]string{{s.Site, b.Site}, {s.Row, b.Row}, {s.Rack, b.Rack}, {s.Vendor, b.Vendor}} {
+		if want[0] != "" && want[0] != want[1] {
+			return false
+		}
 	}
 	return len(s.BMCs) == 0 || slices.ContainsFunc(s.BMCs, func(glob string) bool {
 		ok, _ := path.Match(glob, string(b.ID))

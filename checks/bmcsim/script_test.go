@@ -137,3 +137,27 @@ func FuzzLoadScript(f *testing.F) {
 		}
 	})
 }
+
+func TestARowOrAVendorCanBeMeant(t *testing.T) {
+	script, err := LoadScript(strings.NewReader("- {row: B, fault: dead}\n- {vendor: HPE, fault: wrong-password}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := NewFleet(Plan{Seed: 1, Shared: true, Sites: []Site{{Name: "s", BMCs: 60, PerRack: 3}}, Script: script})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logins := map[string]string{}
+	for _, b := range f.bmcs {
+		if b.has(Dead) != (b.record.Row == "B") || b.has(WrongPassword) != (b.record.Vendor == "HPE") {
+			t.Errorf("%s in row %s by %s: %v", b.record.ID, b.record.Row, b.record.Vendor, b.faults().list())
+		}
+		if known, ok := logins[b.record.Login]; ok && known != b.password {
+			t.Errorf("login %s has two passwords", b.record.Login)
+		}
+		logins[b.record.Login] = b.password
+	}
+	if len(logins) != 4 || logins["s-hpe"] == "" {
+		t.Errorf("logins: %d", len(logins))
+	}
+}

@@ -1,11 +1,13 @@
 package bmcsim
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -13,6 +15,7 @@ import (
 type webSession struct {
 	token string
 	used  time.Time
+	peer  netip.AddrPort
 }
 
 // webSessionLife is how long a session lives unused: the 30 minutes of many a BMC.
@@ -46,6 +49,7 @@ func (f *Fleet) logIn(w http.ResponseWriter, r *http.Request, b *bmc, path strin
 func (b *bmc) decide(w http.ResponseWriter, r *http.Request, user, password string) {
 	if b.has(Locked) || user != b.realUser() || password != b.realPassword() {
 		b.count.refused.Add(1)
+		b.write(RefusedLogin, time.Now(), peerOf(r.RemoteAddr), "")
 		if b.has(Locked) {
 			refuse(w, http.StatusUnauthorized, "Base.1.8.AccountLocked", "The account is locked after too many failed logins.")
 			return
@@ -53,9 +57,10 @@ func (b *bmc) decide(w http.ResponseWriter, r *http.Request, user, password stri
 		refuse(w, http.StatusUnauthorized, "Base.1.8.ResourceAtUriUnauthorized", "While accessing the resource, the service received an authorization error: invalid username or password.")
 		return
 	}
-	id, token, ok := b.open(time.Now())
+	id, token, ok := b.open(time.Now(), peerOf(r.RemoteAddr))
 	if !ok {
 		b.count.refused.Add(1)
+		b.write(RefusedLogin, time.Now(), peerOf(r.RemoteAddr), "")
 		refuse(w, http.StatusServiceUnavailable, b.shape.limit, "The maximum number of user sessions is reached.")
 		return
 	}
@@ -75,7 +80,7 @@ func (b *bmc) decide(w http.ResponseWriter, r *http.Request, user, password stri
 }
 
 // open takes a session slot.
-func (b *bmc) open(now time.Time) (id, token string, ok bool) {
+func (b *bmc) open(now time.Time, peer netip.AddrPort) (id, token string, ok bool) {
 	b.expire()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,7 +91,8 @@ func (b *bmc) open(now time.Time) (id, token string, ok bool) {
 		b.sessions = map[string]*webSession{}
 	}
 	id, token = rand.Text()[:8], rand.Text()
-	b.sessions[id] = &webSession{token: token, used: now}
+	b.sessions[id] = &webSession{token: token, used: now, peer: peer}
+	b.write(Login, now, peer, id)
 	b.count.sessions.add(1)
 	return id, token, true
 }
@@ -106,7 +112,7 @@ func (b *bmc) knows(token string) bool {
 }
 
 // logOut frees a slot.
-func (b *bmc) logOut(w http.ResponseWriter, id string) {
+func (b *bmc) logOut(w http.ResponseWriter, id string, peer netip.AddrPort) {
 	b.mu.Lock()
 	_, ok := b.sessions[id]
 	delete(b.sessions, id)
@@ -115,6 +121,7 @@ func (b *bmc) logOut(w http.ResponseWriter, id string) {
 		refuse(w, http.StatusNotFound, "Base.1.8.ResourceMissingAtURI", "The session is missing.")
 		return
 	}
+	b.write(Logout, time.Now(), peer, id)
 	b.count.logouts.Add(1)
 	b.count.sessions.add(-1)
 	w.WriteHeader(http.StatusNoContent)
@@ -126,15 +133,14 @@ func (b *bmc) expire() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, s := range b.sessions {
-		if now.Sub(s.used) > webSessionLife {
+		if life := cmp.Or(b.life, webSessionLife); now.Sub(s.used) > life {
 			delete(b.sessions, id)
+			b.write(Expired, s.used.Add(life), s.peer, id)
 			b.count.sessions.add(-1)
 		}
 	}
 	for id, s := range b.ipmi {
-		if now.Sub(s.used) > ipmiSessionLife {
-			b.drop(id)
-		}
+		b.outlive(id, s, now)
 	}
 }
 
@@ -147,11 +153,11 @@ func (f *Fleet) tally(b *bmc, r *http.Request) {
 
 // weigh counts a password that b received.
 func (f *Fleet) weigh(b *bmc, password string) {
-	switch f.byPass[passKey(password)] {
-	case b:
-		b.count.own.Add(1)
-	case nil:
+	switch owner := f.byPass[passKey(password)]; {
+	case owner == nil:
 		b.count.unknown.Add(1)
+	case owner.password == b.password:
+		b.count.own.Add(1)
 	default:
 		b.count.foreign.Add(1)
 	}

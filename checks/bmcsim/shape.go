@@ -18,6 +18,8 @@ type shape struct {
 	absolute bool
 	// limit is the MessageId of a login that found no slot.
 	limit string
+	// life is how many days its certificates are good for: those of a vendor are made and end together.
+	life int
 }
 
 // model is a machine and how its root names the session collection.
@@ -47,17 +49,17 @@ var shapes = []*shape{
 			// iDRAC 7 and 8: sessions live here, and the well-known path answers 405 (idrac_exporter#125, #132).
 			{"PowerEdge R730xd", 2, linkRoot, "/redfish/v1/Sessions"},
 		},
-		system: numbered("System.Embedded.%d"), limit: "IDRAC.2.8.RAC0218", // gofish#75, check_redfish#89
+		system: numbered("System.Embedded.%d"), limit: "IDRAC.2.8.RAC0218", life: 365, // gofish#75, check_redfish#89
 	},
 	{
 		vendor: "HPE", manufacturer: "HPE", product: "ProLiant DL360 Gen10", serial: "CZJ%s", absolute: true,
 		models: []model{{"ProLiant DL360 Gen10", 1, linkRoot, wellKnownSessions}, {"ProLiant DL380 Gen10", 2, linkRoot, wellKnownSessions}},
-		system: numbered("%d"), limit: "Base.1.4.SessionLimitExceeded",
+		system: numbered("%d"), limit: "Base.1.4.SessionLimitExceeded", life: 400,
 	},
 	{
 		vendor: "Supermicro", manufacturer: "Supermicro", product: "", serial: "",
 		models: []model{{"SYS-1029U-TR4", 1, linkService, wellKnownSessions}, {"SYS-2029BT-HNR", 2, linkService, wellKnownSessions}},
-		system: numbered("%d"), limit: "Base.1.4.SessionLimitExceeded",
+		system: numbered("%d"), limit: "Base.1.4.SessionLimitExceeded", life: 500,
 	},
 	{
 		vendor: "OpenBMC", manufacturer: "OpenBMC", product: "OpenBMC", serial: "OB%s",
@@ -68,7 +70,7 @@ var shapes = []*shape{
 			}
 			return fmt.Sprintf("system%d", i)
 		},
-		limit: "Base.1.13.SessionLimitExceeded",
+		limit: "Base.1.13.SessionLimitExceeded", life: 730,
 	},
 }
 

@@ -16,6 +16,7 @@ func (f *Fleet) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return f.trap.config(&f.ca)
 	}
 	conn.bmc.count.handshakes.Add(1)
+	conn.bmc.write(Handshake, time.Now(), peerOf(conn.RemoteAddr().String()), "")
 	cert, err := conn.bmc.certificate(&f.ca, time.Now())
 	if err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func (t *trap) config(ca *authority) (*tls.Config, error) {
 			t.err = err
 			return
 		}
-		cert, err := ca.issue(key, t.addr, 0, time.Now())
+		cert, err := ca.issue(key, t.addr, 0, time.Now(), 365)
 		t.tls, t.err = &tls.Config{Certificates: []tls.Certificate{cert}}, err
 	})
 	return t.tls, t.err

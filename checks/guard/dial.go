@@ -83,7 +83,7 @@ func (c *Conn) dial(ctx context.Context) error {
 }
 
 func (c *Conn) handshake(ctx context.Context, profile Profile) (*tls.Conn, net.Conn, error) {
-	var dialer net.Dialer
+	dialer := net.Dialer{ControlContext: c.Control}
 	tcp, err := dialer.DialContext(ctx, "tcp", c.addr.String())
 	if err != nil {
 		return nil, nil, &DialError{err}

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -53,6 +54,8 @@ type Answer struct {
 type Conn struct {
 	addr   netip.AddrPort
 	policy Policy
+	// Control, if set, is asked about the address before each connection is made, as a net.Dialer's.
+	Control func(ctx context.Context, network, address string, socket syscall.RawConn) error
 
 	busy   chan struct{} // holds a token while somebody works with the fields below
 	wire   *wire

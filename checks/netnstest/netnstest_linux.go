@@ -21,10 +21,16 @@ const inside = "LAMPLIGHTER_TEST_NAMESPACE"
 // limit bounds the process that Enter starts.
 const limit = time.Minute
 
-// Enter runs the calling test once more, in a process with a network namespace of its own that has nothing but a loopback
-// interface, up. It returns true in that process. Elsewhere it passes on how that process ended and returns false; where
-// namespaces are not allowed it skips the test loudly.
+// Enter is EnterFor with a minute.
 func Enter(t *testing.T) bool {
+	t.Helper()
+	return EnterFor(t, limit)
+}
+
+// EnterFor runs the calling test once more, in a process with a network namespace of its own that has nothing but a loopback
+// interface, up. It returns true in that process. Elsewhere it passes on how that process ended and returns false; where
+// namespaces are not allowed it skips the test loudly. limit bounds that process.
+func EnterFor(t *testing.T, limit time.Duration) bool {
 	t.Helper()
 	if os.Getenv(inside) != "" {
 		Run(t, "ip link set lo up")

@@ -1,5 +1,6 @@
 // Package peers starts real BMC implementations for tests: ipmi_sim, pyghmi and goipmi-server, each a process of its own that
-// nobody here wrote, and a UDP relay to count and disturb what passes between one of them and us. It also starts RabbitMQ.
+// nobody here wrote, and a UDP relay to count and disturb what passes between one of them and us. It also starts RabbitMQ, Kafka
+// and Alertmanager, and finds Node and a browser for the console.
 //
 // Only tests import it: those of checks, its packages and the satellite. Whatever it starts ends with the test.
 package peers
@@ -29,6 +30,10 @@ const (
 	RabbitMQ   Peer = "rabbitmq"
 	KafkaPeer  Peer = "kafka"
 	KcatPeer   Peer = "kcat"
+	Node       Peer = "node"
+	Chromium   Peer = "chromium"
+
+	AlertmanagerPeer Peer = "alertmanager"
 )
 
 // finders say with which program a peer is started; "" when the machine does not have it.
@@ -40,6 +45,10 @@ var finders = map[Peer]func() string{
 	RabbitMQ:   rabbitmq,
 	KafkaPeer:  kafkaJava,
 	KcatPeer:   func() string { return program("kcat") },
+	Node:       nodeProgram,
+	Chromium:   func() string { return program("chromium") },
+
+	AlertmanagerPeer: func() string { return program("prometheus-alertmanager") },
 }
 
 // RequireVariable lists the peers, separated by commas or spaces, that must be there.

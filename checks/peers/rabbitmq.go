@@ -265,33 +265,39 @@ func (r *Rabbit) API(t testing.TB, method, path string, body any) {
 }
 
 func (r *Rabbit) api(method, path string, body any) error {
+	_, err := r.Ask(method, path, body)
+	return err
+}
+
+// Ask is API for those who want to see the answer.
+func (r *Rabbit) Ask(method, path string, body any) (answered []byte, err error) {
 	text, err := json.Marshal(body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	target, err := url.Parse(fmt.Sprintf("http://127.0.0.1:%d/api%s", r.HTTPPort, path))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startWait)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, target.String(), bytes.NewReader(text))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.SetBasicAuth("guest", "guest")
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer answer.Body.Close()
+	said, err := io.ReadAll(answer.Body)
 	if answer.StatusCode >= 300 {
-		said, _ := io.ReadAll(answer.Body)
-		return fmt.Errorf("%s %s: %s %s", method, path, answer.Status, said)
+		return nil, fmt.Errorf("%s %s: %s %s", method, path, answer.Status, said)
 	}
-	return nil
+	return said, err
 }
 
 // Ctl runs rabbitmqctl with arguments and returns what it printed. It takes seconds.

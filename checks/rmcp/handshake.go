@@ -226,7 +226,7 @@ func (h *handshake) rakp3(ctx context.Context, s *Session) error {
 // session derives the session's keys (section 13.31); K[G] is K[UID] unless a BMC key was set, which we do not support.
 func (h *handshake) session() *Session {
 	sik := h.suite.hmac(h.key, h.rm[:], h.rc[:], h.name())
-	return &Session{client: h.client, addr: h.waiter.addr, suite: h.suite, keys: h.suite.keys(sik), managed: h.managed}
+	return &Session{client: h.client, addr: h.waiter.addr, suite: h.suite, keys: h.suite.keys(sik), managed: h.managed, guid: h.guid}
 }
 
 func (h *handshake) tag() byte { return byte(h.waiter.id) }

@@ -18,6 +18,9 @@ import (
 type Client struct {
 	v4, v6 *socket
 
+	// Allow, if set, says why nothing may be sent to an address. It is set before anything is.
+	Allow func(netip.AddrPort) error
+
 	mu      sync.Mutex
 	waiting map[netip.AddrPort][]*waiter
 }

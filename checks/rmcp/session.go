@@ -16,6 +16,7 @@ type Session struct {
 	suite   suite
 	keys    keys
 	managed uint32
+	guid    [16]byte
 
 	sent   uint32 // sequence number of the last message sent
 	seen   window
@@ -25,6 +26,10 @@ type Session struct {
 
 // Suite is the cipher suite that the BMC accepted.
 func (s *Session) Suite() uint8 { return s.suite.id }
+
+// GUID is the system's, as its BMC sent it with RAKP 2 (section 13.21), where the password vouches for it. The specification has the last
+// byte first (section 20.8); what BMCs do differs.
+func (s *Session) GUID() [16]byte { return s.guid }
 
 // ChassisStatus is what a BMC says of its server (section 28.2).
 type ChassisStatus struct {

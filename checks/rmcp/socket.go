@@ -57,6 +57,11 @@ func (s *socket) read(c *Client) error {
 const sendTries = 8
 
 func (c *Client) send(addr netip.AddrPort, datagram []byte) error {
+	if c.Allow != nil {
+		if err := c.Allow(addr); err != nil {
+			return fmt.Errorf("send to %w", err)
+		}
+	}
 	s := c.v4
 	if addr.Addr().Unmap().Is6() {
 		s = c.v6

@@ -11,23 +11,44 @@ import (
 	"lamplighter/results/spool"
 )
 
-// The topics that verdicts and gaps go to; Topics has all.
+// The topics that records go to; Topics has all.
 const (
 	VerdictTopic = "bmc.verdict.v1"
-	AuditTopic   = "bmc.audit.v1"
+	AuditTopic   = "bmc.audit.v1" // gaps, skips, tallies
+	DeadTopic    = "bmc.dead.v1"
+	StateTopic   = "bmc.state.v1"  // compacted: the newest state of each BMC
+	ChangeTopic  = "bmc.change.v1" // what changed in it
+
+	IncidentTopic = "bmc.incident.v1" // compacted: the newest document of each incident
+	SilenceTopic  = "bmc.silence.v1"  // compacted: the newest of each silence and maintenance
+	TicketTopic   = "bmc.ticket.v1"   // compacted: what each desk has of each incident
+
+	InventoryTopic = "bmc.inventory.v1" // compacted: the newest record of each BMC, and of each site's snapshot
+)
+
+// What records are called in CloudEvents' header ce_type.
+const (
+	VerdictType = VerdictTopic
+	GapType     = "bmc.gap.v1"
+	SkipType    = "bmc.skip.v1"
+	TallyType   = "bmc.tally.v1"
+	DeadType    = DeadTopic
 )
 
 // Where a kind of record goes and what it is called in CloudEvents' headers.
 var kinds = map[spool.Kind]struct{ topic, name, schema string }{
-	spool.Verdict: {VerdictTopic, VerdictTopic, "urn:lamplighter:verdict:v1"},
-	spool.Gap:     {AuditTopic, "bmc.gap.v1", "urn:lamplighter:gap:v1"},
+	spool.Verdict:    {VerdictTopic, VerdictType, "urn:lamplighter:verdict:v1"},
+	spool.Gap:        {AuditTopic, GapType, "urn:lamplighter:gap:v1"},
+	spool.Skip:       {AuditTopic, SkipType, "urn:lamplighter:skip:v1"},
+	spool.Tally:      {AuditTopic, TallyType, "urn:lamplighter:tally:v1"},
+	spool.DeadLetter: {DeadTopic, DeadType, "urn:lamplighter:dead:v1"},
 }
 
 // message is a record as Kafka gets it: CloudEvents 1.0 in the binary mode of its Kafka binding (section 3.2). rounds is an
 // extension: how many rounds the record stands for.
 func (c Config) message(r spool.Record) *sarama.ProducerMessage {
 	kind, key := kinds[r.Kind], string(r.BMC)
-	if r.Kind == spool.Gap {
+	if r.BMC == "" {
 		key = c.Satellite
 	}
 	m := &sarama.ProducerMessage{Topic: kind.topic, Key: sarama.StringEncoder(key), Value: sarama.ByteEncoder(r.Value)}
@@ -42,7 +63,7 @@ func (c Config) message(r spool.Record) *sarama.ProducerMessage {
 		{"ce_rounds", strconv.FormatUint(r.Rounds, 10)},
 		{"content-type", "application/json"},
 	} {
-		if r.Kind == spool.Gap && header[0] == "ce_rounds" {
+		if r.BMC == "" && header[0] == "ce_rounds" {
 			continue // it stands for none
 		}
 		m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(header[0]), Value: []byte(header[1])})

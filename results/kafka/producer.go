@@ -71,6 +71,10 @@ func (p *producer) close() {
 // put gives the library a record, and waits for that no longer than ctx: its input blocks while the broker is away. The
 // outcome comes later.
 func (p *producer) put(ctx context.Context, r spool.Record) (<-chan error, error) {
+	return p.putMessage(ctx, p.config.message(r))
+}
+
+func (p *producer) putMessage(ctx context.Context, m *sarama.ProducerMessage) (<-chan error, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
@@ -80,7 +84,6 @@ func (p *producer) put(ctx context.Context, r spool.Record) (<-chan error, error
 	p.mu.Unlock()
 	defer p.senders.Done()
 	outcome := make(chan error, 1) // nobody may be left to take it
-	m := p.config.message(r)
 	m.Metadata = outcome
 	select {
 	case p.async.Input() <- m:
@@ -109,10 +112,18 @@ func (p *producer) send(ctx context.Context, r spool.Record, patience time.Durat
 // sendAll sends records of different BMCs and says how many of them, from the first on, are acknowledged. It waits for what
 // the library accepted, which gives up by itself or when the producer's context ends.
 func (p *producer) sendAll(ctx context.Context, records []spool.Record) (int, error) {
+	messages := make([]*sarama.ProducerMessage, len(records))
+	for i, r := range records {
+		messages[i] = p.config.message(r)
+	}
+	return p.sendMessages(ctx, messages)
+}
+
+func (p *producer) sendMessages(ctx context.Context, messages []*sarama.ProducerMessage) (int, error) {
 	var outcomes []<-chan error
 	var failed error
-	for _, r := range records {
-		outcome, err := p.put(ctx, r)
+	for _, m := range messages {
+		outcome, err := p.putMessage(ctx, m)
 		if err != nil {
 			failed = err
 			break

@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -38,11 +39,19 @@ func TestRealKafka(t *testing.T) {
 		restart()
 		emit(t, sink, emitted{bmcs: 20, from: 15, to: 20})
 		sink.untilDrained(t, 90*time.Second)
-		check(t, consumed(t, kafka.VerdictTopic, broker.Address), emitted{bmcs: 20, to: 20})
+		check(t, peers.Records(t, kafka.VerdictTopic, broker.Address), emitted{bmcs: 20, to: 20})
 	})
 	t.Run("frozen", func(t *testing.T) { frozen(t, broker, c) })
 	t.Run("kcat", func(t *testing.T) { readByKcat(t, broker.Address, 500) })
-	t.Run("drain", func(t *testing.T) { drainRate(t, broker.Address) })
+	t.Run("drain", func(t *testing.T) { drainRate(t, broker.Address, emitted{bmcs: 2000, to: 20}, false) })
+	// A small fleet whose records came in no order: the same BMC again and again within a window.
+	t.Run("drain in no order", func(t *testing.T) { drainRate(t, broker.Address, emitted{bmcs: 1500, to: 70}, true) })
+	t.Run("drain of 20 minutes at 350 a second", func(t *testing.T) {
+		if os.Getenv("LAMPLIGHTER_LONG") == "" {
+			return // make long
+		}
+		drainRate(t, broker.Address, emitted{bmcs: 6000, to: 70}, false)
+	})
 }
 
 // frozen: a Kafka that accepts connections and says nothing holds up neither verdicts nor the end.
@@ -63,25 +72,24 @@ func frozen(t *testing.T, broker *peers.Kafka, c kafka.Config) {
 	broker.Thaw(t)
 	again := run(t, c)
 	again.untilDrained(t, 60*time.Second)
-	check(t, consumed(t, kafka.VerdictTopic, broker.Address), emitted{bmcs: 20, to: 25})
+	check(t, peers.Records(t, kafka.VerdictTopic, broker.Address), emitted{bmcs: 20, to: 25})
 }
 
 func checkTopics(t *testing.T, c kafka.Config) {
 	t.Helper()
-	if differences, err := kafka.CheckTopics(c, 1); err != nil || len(differences) != 7 {
+	if differences, err := kafka.CheckTopics(c, 1); err != nil || len(differences) != 9 {
 		t.Fatalf("before they are made: %v, %v", differences, err)
 	}
 	made, err := kafka.CreateTopics(c, 1)
-	if err != nil || len(made) != 7 {
+	if err != nil || len(made) != 9 {
 		t.Fatalf("made %v, %v", made, err)
+	}
+	if differences, err := kafka.CheckTopics(c, 1); err != nil || len(differences) != 0 {
+		t.Errorf("right after they were made: %v, %v", differences, err)
 	}
 	if made, err := kafka.CreateTopics(c, 1); err != nil || len(made) != 0 {
 		t.Errorf("the second time: made %v, %v", made, err)
 	}
-	until(t, "the topics are as they should be", 10*time.Second, func() bool {
-		differences, err := kafka.CheckTopics(c, 1)
-		return err == nil && len(differences) == 0
-	})
 	if differences, err := kafka.CheckTopics(c, 3); err != nil || !slices.Contains(differences, "bmc.state.v1: min.insync.replicas: want 2, got 1") {
 		t.Errorf("for three replicas: %v, %v", differences, err)
 	}
@@ -112,27 +120,27 @@ func readByKcat(t *testing.T, address string, rounds int) {
 }
 
 // drainRate fills a spool as an outage would, and wants Kafka to have it at 5,000 a second or more.
-func drainRate(t *testing.T, address string) {
+func drainRate(t *testing.T, address string, all emitted, shuffled bool) {
 	t.Helper()
-	bmcs, rounds, least := 2000, 20, 5000.0
+	least := 5000.0
 	if race {
 		least = 1000
 	}
 	c := config(t.TempDir(), address)
 	c.Satellite = "sat-b"
-	fillSpool(t, c, bmcs, rounds)
+	fillSpool(t, c, all, shuffled)
 	before := resident(t)
 	start := time.Now()
 	sink := run(t, c)
-	sink.untilDrained(t, time.Minute)
+	sink.untilDrained(t, 3*time.Minute)
 	took := time.Since(start)
-	rate := float64(bmcs*rounds) / took.Seconds()
+	rate := float64(all.count()) / took.Seconds()
 	grown := resident(t) - before
-	t.Logf("drained %d verdicts in %v: %.0f/s, %d MiB more resident", bmcs*rounds, took.Round(time.Millisecond), rate, grown>>20)
+	t.Logf("drained %d verdicts in %v: %.0f/s, %d MiB more resident", all.count(), took.Round(time.Millisecond), rate, grown>>20)
 	if rate < least {
 		t.Errorf("drained %.0f/s, want %.0f/s", rate, least)
 	}
-	if stats := sink.Stats(); stats.Drained < uint64(bmcs*rounds) || stats.Refused > 0 {
+	if stats := sink.Stats(); stats.Drained < uint64(all.count()) || stats.Refused > 0 {
 		t.Errorf("%+v", stats)
 	}
 	if limit := int64(64 << 20); grown > limit && !race {
@@ -145,24 +153,35 @@ func TestDrainIntoKfake(t *testing.T) {
 	there := cluster(t)
 	c := config(t.TempDir(), there.ListenAddrs()...)
 	all := emitted{bmcs: 500, to: 20}
-	fillSpool(t, c, all.bmcs, all.to)
+	fillSpool(t, c, all, false)
 	sink := run(t, c)
 	sink.untilDrained(t, time.Minute)
-	check(t, consumed(t, kafka.VerdictTopic, there.ListenAddrs()...), all)
+	check(t, peers.Records(t, kafka.VerdictTopic, there.ListenAddrs()...), all)
 }
 
-func fillSpool(t *testing.T, c kafka.Config, bmcs, rounds int) {
+// fillSpool fills a spool with verdicts: round by round, or in no order at all, for whoever wants only to know how long it takes.
+func fillSpool(t *testing.T, c kafka.Config, all emitted, shuffled bool) {
 	t.Helper()
+	order := make([]int, all.count()) // of whom the next verdict is
+	for i := range order {
+		order[i] = i % all.bmcs
+	}
+	if shuffled {
+		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	}
 	c.Spool.Batch = time.Millisecond
 	kept, err := spool.Open(c.Spool)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n := range rounds {
+	next := map[int]int{}
+	for chunk := range slices.Chunk(order, all.bmcs) {
 		var group sync.WaitGroup
-		for bmc := range bmcs {
+		for _, bmc := range chunk {
+			n := next[bmc]
+			next[bmc]++
 			group.Go(func() {
-				r, err := spool.Of(verdict(fmt.Sprint("drain-", bmc), n))
+				r, err := spool.Of(verdict(fmt.Sprint("bmc-", bmc), n))
 				if err := errors.Join(err, kept.Append(r)); err != nil {
 					t.Error(err)
 				}

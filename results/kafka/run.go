@@ -47,6 +47,7 @@ func (s *Sink) serve(ctx, late context.Context) (worked bool) {
 	}
 	p.answer()
 	defer p.close()
+	s.lacks(p.missing())
 	defer s.leave(p)
 	if s.spool.Stats().Records == 0 {
 		s.found(p)
@@ -96,6 +97,9 @@ func (s *Sink) idle(ctx context.Context, p *producer) {
 	case <-s.spool.News():
 	case <-ctx.Done():
 	case <-again.C:
+		if s.Missing() != nil {
+			s.lacks(p.missing())
+		}
 		if s.connected() == nil {
 			s.found(p)
 		}
@@ -116,7 +120,7 @@ func (s *Sink) relieve() {
 	}
 }
 
-// complain says every now and then that Kafka is away.
+// complain says every now and then that Kafka is away, or lacks topics.
 func (s *Sink) complain(ctx context.Context) {
 	tick := time.NewTicker(sayEvery)
 	defer tick.Stop()
@@ -132,6 +136,9 @@ func (s *Sink) complain(ctx context.Context) {
 		if stats := s.spool.Stats(); !live {
 			s.log.Warn("waiting for kafka", "brokers", s.config.Brokers, "away", time.Since(away).Round(time.Second), "error", why,
 				"spooled", stats.Records, "bytes", stats.Bytes)
+		}
+		if missing := s.Missing(); missing != nil {
+			s.log.Error("kafka lacks topics", "error", missing)
 		}
 	}
 }

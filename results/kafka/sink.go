@@ -30,6 +30,8 @@ type Sink struct {
 	live *producer // nil while Kafka is away
 	why  error     // it is away
 	away time.Time // since when
+	// missing is nil while no topic is known to be missing.
+	missing *Missing
 
 	direct, spooled, drained, rejected atomic.Uint64
 }
@@ -63,16 +65,21 @@ func Open(c Config) (*Sink, error) {
 // Close closes the spool, after the last Emit and the end of Run.
 func (s *Sink) Close() error { return errors.Join(s.spool.Close(), s.refused.Close()) }
 
-// Emit returns once Kafka has acknowledged v, or v is on the disk. A verdict does not overtake an older one of its BMC that
-// is still on the disk.
-//
-// A context that ends does not lose the verdict: it goes to the disk.
+// Emit returns once Kafka has acknowledged v, or v is on the disk.
 func (s *Sink) Emit(ctx context.Context, v results.Verdict) error {
 	r, err := spool.Of(v)
 	if err != nil {
 		return err
 	}
-	if p := s.connected(); p != nil && !s.spool.Has(v.BMC) {
+	return s.Record(ctx, r)
+}
+
+// Record returns once Kafka has acknowledged r, or r is on the disk. A record does not overtake an older one of its BMC that
+// is still on the disk.
+//
+// A context that ends does not lose the record: it goes to the disk.
+func (s *Sink) Record(ctx context.Context, r spool.Record) error {
+	if p := s.connected(); p != nil && (r.BMC == "" || !s.spool.Has(r.BMC)) {
 		err := p.send(ctx, r, s.config.Patience)
 		if err == nil {
 			s.direct.Add(1)
@@ -83,7 +90,7 @@ func (s *Sink) Emit(ctx context.Context, v results.Verdict) error {
 		}
 	}
 	if err := s.spool.Append(r); err != nil {
-		return fmt.Errorf("keep verdict of %s: %w", v.Round, err)
+		return fmt.Errorf("keep %s: %w", r.ID, err)
 	}
 	s.spooled.Add(1)
 	return nil

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,14 +34,19 @@ func Topics(replicas int) []Topic {
 	compacted := func() map[string]string {
 		return map[string]string{"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1", "segment.ms": ms(time.Hour), "delete.retention.ms": ms(7 * day)}
 	}
+	// The newest record of a key stays as long as records are kept, and every record for a week, for those who count.
+	incidents := kept(90)
+	incidents["cleanup.policy"], incidents["min.cleanable.dirty.ratio"], incidents["min.compaction.lag.ms"] = "compact,delete", "0.1", ms(7*day)
 	topics := []Topic{
 		{VerdictTopic, kept(30)},
-		{"bmc.state.v1", compacted()},
-		{"bmc.change.v1", kept(90)},
-		{"bmc.incident.v1", kept(90)},
-		{"bmc.inventory.v1", compacted()},
+		{StateTopic, compacted()},
+		{ChangeTopic, kept(90)},
+		{IncidentTopic, incidents},
+		{SilenceTopic, compacted()},
+		{TicketTopic, compacted()},
+		{InventoryTopic, compacted()},
 		{AuditTopic, kept(30)},
-		{"bmc.dead.v1", kept(30)},
+		{DeadTopic, kept(30)},
 	}
 	for _, topic := range topics {
 		topic.Settings["min.insync.replicas"] = strconv.Itoa(max(1, replicas-1))
@@ -52,7 +58,11 @@ func Topics(replicas int) []Topic {
 
 func ms(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// CreateTopics makes the topics that are missing and returns their names. Those that are there stay as they are.
+// knownWithin is how long the brokers of a cluster may take until they know of the topics that it says it has made.
+const knownWithin = 30 * time.Second
+
+// CreateTopics makes the topics that are missing and returns their names, once the cluster knows them. Those that are there
+// stay as they are.
 func CreateTopics(c Config, replicas int) (made []string, err error) {
 	err = c.asAdmin(func(admin sarama.ClusterAdmin) error {
 		for _, topic := range Topics(replicas) {
@@ -69,9 +79,28 @@ func CreateTopics(c Config, replicas int) (made []string, err error) {
 			}
 			made = append(made, topic.Name)
 		}
-		return nil
+		return untilKnown(admin, Topics(replicas))
 	})
 	return made, err
+}
+
+// untilKnown waits until the cluster knows all topics.
+func untilKnown(admin sarama.ClusterAdmin, wanted []Topic) error {
+	ctx, cancel := context.WithTimeout(context.Background(), knownWithin)
+	defer cancel()
+	for {
+		known, err := foundTopics(admin, wanted)
+		if err != nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) && !errors.Is(err, sarama.ErrLeaderNotAvailable) {
+			return err
+		}
+		if err == nil && len(known) == len(wanted) {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("wait for the topics that were made: after %v the brokers know %d of %d", knownWithin, len(known), len(wanted))
+		}
+		wait(ctx, 100*time.Millisecond)
+	}
 }
 
 // CheckTopics says, one line for each, what is not as it should be.

@@ -35,7 +35,7 @@ func TestCompareTopics(t *testing.T) {
 			}
 		})
 	}
-	if got := compare(Topics(3), nil, 3); len(got) != 7 || got[0] != "bmc.verdict.v1: there is no such topic" {
+	if got := compare(Topics(3), nil, 3); len(got) != 9 || got[0] != "bmc.verdict.v1: there is no such topic" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -64,12 +64,14 @@ func (s *Spool) coalesce(files []segment, skip int64, now time.Time) error {
 		}
 		return nil
 	})
-	if err != nil || f.gap.records == 0 {
+	if err != nil || f.gap.records == 0 && f.skips == 0 {
 		return err
 	}
 	out := &rewrite{spool: s, files: files, counts: map[inventory.ID]int{}}
-	err = out.keep(s.gapRecord(missing.with(f.gap), now))
-	out.counts[""]++
+	if missing = missing.with(f.gap); missing.records > 0 {
+		err = out.keep(s.gapRecord(missing, now))
+		out.counts[""]++
+	}
 	i := 0
 	err = errors.Join(err, s.each(files, skip, func(r Record) error {
 		r.Rounds = f.rounds[i]
@@ -86,7 +88,7 @@ func (s *Spool) coalesce(files []segment, skip int64, now time.Time) error {
 	if err := s.swap(out.done, files[len(out.done):]); err != nil {
 		return err
 	}
-	s.settle(files, out, f.gap.records)
+	s.settle(files, out, f.gap.records+uint64(f.skips))
 	return s.head.close()
 }
 
@@ -105,7 +107,12 @@ func (s *Spool) settle(files []segment, out *rewrite, dropped uint64) {
 	}
 	s.dropped += dropped
 	s.segments = append(out.done, s.segments[len(files):]...)
-	s.head.segment, s.head.offset, s.head.ahead, s.head.bytes = s.segments[0].number, 0, nil, 0
+	for _, e := range s.head.ahead {
+		if e.done { // before one that is not: it comes again
+			s.count(e.Record, 1)
+		}
+	}
+	s.head.segment, s.head.offset, s.head.ahead, s.head.bytes, s.head.window = s.segments[0].number, 0, nil, 0, nil
 }
 
 // each reads the records of files, from skip on in the first.

@@ -11,8 +11,15 @@ import (
 type fold struct {
 	// rounds is what each record stands for afterwards; 0: it is dropped.
 	rounds []uint64
-	runs   map[inventory.ID]run
-	gap    gap
+	runs   map[runOf]run
+	gap    gap // the verdicts that are dropped
+	skips  int // and how many skips are
+}
+
+// runOf says whose run it is: verdicts and skips have runs of their own.
+type runOf struct {
+	kind Kind
+	bmc  inventory.ID
 }
 
 // run is the run of equal records of a BMC that the sequence has come to.
@@ -28,7 +35,7 @@ type gap struct {
 	from, to time.Time
 }
 
-func newFold() *fold { return &fold{runs: map[inventory.ID]run{}} }
+func newFold() *fold { return &fold{runs: map[runOf]run{}} }
 
 // add takes the next record.
 func (f *fold) add(r Record) {
@@ -38,17 +45,29 @@ func (f *fold) add(r Record) {
 		return
 	}
 	f.rounds = append(f.rounds, r.Rounds)
-	before, seen := f.runs[r.BMC]
+	if r.Kind != Verdict && r.Kind != Skip {
+		return
+	}
+	of := runOf{r.Kind, r.BMC}
+	before, seen := f.runs[of]
 	next := run{state: r.State, last: -1}
 	if seen && before.state == r.State {
 		if before.last >= 0 {
 			f.rounds[i] += f.rounds[before.last]
 			f.rounds[before.last] = 0
-			f.gap = f.gap.with(gap{1, before.at, before.at})
+			f.drop(r.Kind, before.at)
 		}
 		next.last, next.at = i, r.At
 	}
-	f.runs[r.BMC] = next
+	f.runs[of] = next
+}
+
+func (f *fold) drop(kind Kind, at time.Time) {
+	if kind == Skip {
+		f.skips++
+		return
+	}
+	f.gap = f.gap.with(gap{1, at, at})
 }
 
 // with is the gap that covers both.

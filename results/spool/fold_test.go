@@ -15,9 +15,15 @@ import (
 func sequence(text string) []Record {
 	var all []Record
 	for i, word := range strings.Fields(text) {
-		r := Record{BMC: inventory.ID(word[:1]), State: word[1:2], At: noon.Add(time.Duration(i) * time.Minute), Rounds: 1, ID: fmt.Sprint(i)}
+		r := Record{BMC: inventory.ID(word[:1]), State: strings.TrimSuffix(word[1:], "*"), At: noon.Add(time.Duration(i) * time.Minute), Rounds: 1, ID: fmt.Sprint(i)}
 		if word == "gap" {
 			r = Record{Kind: Gap}
+		}
+		switch word[:1] {
+		case "t":
+			r.Kind, r.BMC = Tally, ""
+		case "s":
+			r.Kind, r.BMC = Skip, "a"
 		}
 		if strings.HasSuffix(word, "*") {
 			r.Rounds = 5
@@ -37,6 +43,9 @@ func TestFold(t *testing.T) {
 		"nothing":                                    {"", nil, 0, 0, 0},
 		"one record stays":                           {"a1", []uint64{1}, 0, 0, 0},
 		"a transition and its last repeat stay":      {"a1 a1", []uint64{1, 1}, 0, 0, 0},
+		"other kinds stay as they are":               {"t a1 t a1 t", []uint64{1, 1, 1, 1, 1}, 0, 0, 0},
+		"repeated skips are no missing verdicts":     {"s1 s1 s1 s1", []uint64{1, 0, 0, 3}, 0, 0, 0},
+		"a skip does not end a run of verdicts":      {"a1 a1 sa a1", []uint64{1, 0, 1, 2}, 1, 1, 1},
 		"the last repeat stands for those before":    {"a1 a1 a1 a1", []uint64{1, 0, 0, 3}, 2, 1, 2},
 		"every transition stays":                     {"a1 a2 a1 a2", []uint64{1, 1, 1, 1}, 0, 0, 0},
 		"a run ends where the state changes":         {"a1 a1 a1 a2 a2 a2", []uint64{1, 0, 2, 1, 0, 2}, 2, 1, 4},
@@ -147,7 +156,8 @@ func TestWindowHoldsEachBMCOnce(t *testing.T) {
 		"nothing":                          {"", 9, 0},
 		"other BMCs":                       {"a1 b1 c1", 9, 3},
 		"no more than asked for":           {"a1 b1 c1", 2, 2},
-		"it ends before a BMC comes twice": {"a1 b1 a2 c1", 9, 2},
+		"a BMC's second record waits":      {"a1 b1 a2 c1", 9, 3},
+		"what is about no BMC never waits": {"gap gap gap", 9, 3},
 		"the same BMC twice":               {"a1 a1", 9, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"lamplighter/inventory"
 )
@@ -16,12 +17,17 @@ type reading struct {
 	file    *os.File
 	segment uint64 // where the next record is, or in the next file that there is
 	offset  int64
-	ahead   []entry
-	bytes   int64 // of ahead
+	ahead   []entry // the first is not done
+	bytes   int64   // of what is not done in ahead
+	window  []int   // where in ahead the records are that Head returned
 }
 
-// aheadBytes bounds what is read ahead of what is done: a window of ordinary records, a few of the longest.
-const aheadBytes = 8 << 20
+// What is read ahead of what is done is bounded: a few windows, so that a window is full also where BMCs come often and in no
+// order; of ordinary records, a few of the longest.
+const (
+	aheadWindows = 4
+	aheadBytes   = 8 << 20
+)
 
 // entry is a record with its place.
 type entry struct {
@@ -29,6 +35,7 @@ type entry struct {
 	segment uint64
 	start   int64
 	size    int64
+	done    bool
 }
 
 func (r *reading) close() (err error) {
@@ -40,9 +47,9 @@ func (r *reading) close() (err error) {
 }
 
 // Head returns the next records, at most most, and only the first of each BMC: so whatever happens to one of them, no newer
-// record of its BMC is on the way. The same ones are returned until they are Done. Nothing waits: none.
+// record of its BMC is on the way. What is about no BMC has no order. The same ones are returned until they are Done. Nothing waits: none.
 func (s *Spool) Head(most int) ([]Record, error) {
-	for len(s.head.ahead) < most && s.head.bytes < aheadBytes {
+	for s.head.room(most) {
 		more, err := s.readOn(most)
 		if err != nil {
 			return nil, fmt.Errorf("read spool %s: %w", s.config.Dir, err)
@@ -51,21 +58,37 @@ func (s *Spool) Head(most int) ([]Record, error) {
 			break
 		}
 	}
-	return window(s.head.ahead, most), nil
+	s.head.window = window(s.head.ahead, most)
+	var records []Record
+	for _, i := range s.head.window {
+		records = append(records, s.head.ahead[i].Record)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.oldest = (time.Time{}); len(records) > 0 {
+		s.oldest = records[0].At
+	}
+	return records, nil
 }
 
-// window is the longest beginning in which no BMC comes twice.
-func window(entries []entry, most int) []Record {
-	var records []Record
+func (r *reading) room(most int) bool {
+	return len(r.ahead) < aheadWindows*most && r.bytes < aheadBytes
+}
+
+// window is the first of each BMC that is not done.
+func window(entries []entry, most int) (places []int) {
 	seen := map[inventory.ID]bool{}
-	for _, e := range entries[:min(most, len(entries))] {
-		if seen[e.BMC] {
+	for i, e := range entries {
+		if len(places) == most {
 			break
 		}
-		seen[e.BMC] = true
-		records = append(records, e.Record)
+		if e.done || seen[e.BMC] {
+			continue
+		}
+		seen[e.BMC] = e.BMC != ""
+		places = append(places, i)
 	}
-	return records
+	return places
 }
 
 // readOn reads what is on the disk of the segment that it is in, or goes on to the next one; false at the end.
@@ -121,12 +144,12 @@ func (s *Spool) next() (bool, error) {
 
 func (s *Spool) readTo(end int64, most int) error {
 	r := bufio.NewReaderSize(io.NewSectionReader(s.head.file, s.head.offset, end-s.head.offset), 1<<16)
-	for len(s.head.ahead) < most && s.head.bytes < aheadBytes && s.head.offset < end {
+	for s.head.room(most) && s.head.offset < end {
 		record, n, err := readFrame(r)
 		if err != nil {
 			return fmt.Errorf("%s at byte %d: %w", s.head.file.Name(), s.head.offset, err)
 		}
-		s.head.ahead = append(s.head.ahead, entry{record, s.head.segment, s.head.offset, n})
+		s.head.ahead = append(s.head.ahead, entry{record, s.head.segment, s.head.offset, n, false})
 		s.head.offset += n
 		s.head.bytes += n
 	}
@@ -137,12 +160,18 @@ func (s *Spool) readTo(end int64, most int) error {
 // crash the others of its records come again.
 func (s *Spool) Done(n int) error {
 	s.mu.Lock()
-	for _, e := range s.head.ahead[:n] {
+	for _, i := range s.head.window[:n] {
+		e := &s.head.ahead[i]
 		s.count(e.Record, -1)
 		s.head.bytes -= e.size
+		e.done, e.Value = true, nil
 	}
 	s.mu.Unlock()
-	s.head.ahead = slices.Delete(s.head.ahead, 0, n)
+	first := slices.IndexFunc(s.head.ahead, func(e entry) bool { return !e.done })
+	if first < 0 {
+		first = len(s.head.ahead)
+	}
+	s.head.ahead, s.head.window = slices.Delete(s.head.ahead, 0, first), nil
 	return s.forget()
 }
 

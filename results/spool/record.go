@@ -16,23 +16,27 @@ import (
 // Kind says which document a record carries.
 type Kind uint8
 
-// The kinds.
+// The kinds. Their numbers are on disks: none is ever another.
 const (
 	Verdict Kind = iota
 	Gap
+	Skip
+	Tally
+	DeadLetter
+	kinds // how many there are
 )
 
 // Record is one document on its way to Kafka.
 type Record struct {
 	Kind Kind
-	// BMC is empty for a gap.
+	// BMC is empty for what is about no BMC: gap, tally, dead letter. Records of a BMC stay in order.
 	BMC inventory.ID
 	// ID is the round's; who reads drops a second record of the same ID.
 	ID string
 	At time.Time // milliseconds
-	// State is what a repeat has in common with the record before it: health, failed check and reason.
+	// State is what a repeat has in common with the record before it: health, failed check and reason; why it was skipped.
 	State string
-	// Rounds is how many rounds the record stands for: 1, or more after repeats were coalesced.
+	// Rounds is how many rounds the record stands for: 1, or more after repeats were coalesced. 1 also where it is about none.
 	Rounds uint64
 	// Value is the JSON document.
 	Value []byte
@@ -40,14 +44,41 @@ type Record struct {
 
 // Of is the record of a verdict.
 func Of(v results.Verdict) (Record, error) {
-	value, err := json.Marshal(v)
-	if err != nil {
-		return Record{}, fmt.Errorf("encode verdict of %s: %w", v.Round, err)
+	state := v.Health.String() + " " + string(v.Failed) + " " + string(v.Reason)
+	return document(Record{BMC: v.BMC, ID: v.Round.String(), At: v.At, State: state}, v)
+}
+
+// OfSkip is the record of a skip.
+func OfSkip(s results.Skip) (Record, error) {
+	return document(Record{Kind: Skip, BMC: s.BMC, ID: "skip/" + s.Round.String(), At: s.At, State: s.Why}, s)
+}
+
+// OfTally is the record of a tally.
+func OfTally(t results.Tally) (Record, error) {
+	id := fmt.Sprintf("tally/%s@%s/%s/%s#%d", t.Satellite, t.Since.Format(time.RFC3339Nano), t.Minute.Format(time.RFC3339), t.Tier, t.Part)
+	return document(Record{Kind: Tally, ID: id, At: t.At}, t)
+}
+
+// mostBody is how much of a dead letter's bytes goes to Kafka; whoever buried it has them all.
+const mostBody = 128 << 10
+
+// OfDeadLetter is the record of a dead letter.
+func OfDeadLetter(d results.DeadLetter) (Record, error) {
+	if whole := len(d.Body); whole > mostBody {
+		d.Body, d.Why = d.Body[:mostBody], fmt.Sprintf("%s (the body is the first %d of %d bytes)", d.Why, mostBody, whole)
 	}
-	return Record{
-		BMC: v.BMC, ID: v.Round.String(), At: v.At, Rounds: 1, Value: value,
-		State: v.Health.String() + " " + string(v.Failed) + " " + string(v.Reason),
-	}, nil
+	id := fmt.Sprintf("dead/%s@%s/%s", d.Satellite, d.At.Format(time.RFC3339Nano), d.ID)
+	return document(Record{Kind: DeadLetter, ID: id, At: d.At}, d)
+}
+
+// document is the record with its document.
+func document(r Record, of any) (Record, error) {
+	value, err := json.Marshal(of)
+	if err != nil {
+		return Record{}, fmt.Errorf("encode %s: %w", r.ID, err)
+	}
+	r.Rounds, r.Value = 1, value
+	return r, nil
 }
 
 // MaxRecord is how long a record may be. A longer length in a file is no length.
@@ -115,7 +146,7 @@ func tornEnd(err error) error {
 }
 
 func decode(b []byte) (r Record, ok bool) {
-	if b[0] > byte(Gap) {
+	if b[0] >= byte(kinds) {
 		return r, false
 	}
 	r.Kind, b = Kind(b[0]), b[1:]

@@ -82,3 +82,17 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A spool of an earlier version opens: its kinds are what they were.
+func TestKindsKeepTheirNumbers(t *testing.T) {
+	if Verdict != 0 || Gap != 1 || Skip != 2 || Tally != 3 || DeadLetter != 4 {
+		t.Error("a kind has another number")
+	}
+	old := appendFrame(nil, sample())
+	if r, _, err := readFrame(bytes.NewReader(old)); err != nil || r.Kind != Verdict {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, ok := decode([]byte{byte(kinds), 1, 0, 0, 0, 0}); ok {
+		t.Error("a kind that nobody knows was read")
+	}
+}

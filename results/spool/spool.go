@@ -50,6 +50,7 @@ type Spool struct {
 	bytes    int64
 	cut      int64
 	dropped  uint64
+	oldest   time.Time // of the next record, as the consumer saw it last
 
 	// The consumer's own:
 	head      reading
@@ -146,11 +147,17 @@ type Stats struct {
 	// Torn is how many bytes were cut off at the start, Coalesced how many records were dropped since.
 	Torn      int64
 	Coalesced uint64
+	// Oldest is how old the next record is, as of the last Head; zero: none waits, or nobody looked yet.
+	Oldest time.Time
 }
 
 // Stats says how full the spool is.
 func (s *Spool) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Records: s.records, Bytes: s.bytes, Torn: s.cut, Coalesced: s.dropped}
+	stats := Stats{Records: s.records, Bytes: s.bytes, Torn: s.cut, Coalesced: s.dropped}
+	if s.records > 0 {
+		stats.Oldest = s.oldest
+	}
+	return stats
 }

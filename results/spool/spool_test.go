@@ -305,7 +305,7 @@ func TestACrashWhileFilesAreReplaced(t *testing.T) {
 		shut(t, s)
 
 		again := open(t, c)
-		out := drain(t, again, 9)
+		out := drain(t, again, 1)
 		shut(t, again)
 		if out[0].Kind == Gap {
 			if !slices.Equal(ids(out[1:]), want) {

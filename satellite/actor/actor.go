@@ -27,7 +27,10 @@ type Shared struct {
 	Satellite string
 	// Prefix begins the names of the mailboxes: local.ping.
 	Prefix string
-	Chain  checks.Chain
+	// Own is this satellite's own mailbox, which all tasks of its rounds wait in, whatever the check; empty: it serves its site
+	// alone, and they wait in the mailboxes of their checks.
+	Own   bus.Mailbox
+	Chain checks.Chain
 	// Lookup is the satellite's own inventory; a task names the BMC by ID only.
 	Lookup func(inventory.ID) (inventory.BMC, bool)
 	Bus    bus.Bus
@@ -37,6 +40,17 @@ type Shared struct {
 	Memory *memory.Memory
 	// Sight may be nil: network failures are then taken as the BMC's.
 	Sight Sight
+	// Second is asked about each network failure before it is believed: it returns the result, or what another satellite's answer
+	// makes of it. nil: nobody is asked.
+	Second func(context.Context, inventory.ID, checks.Result) checks.Result
+	// LoginAfter says, when a stay begins, when its first login may go out: the satellite that had the BMC before may have left a
+	// session. nil: at once.
+	LoginAfter func(inventory.ID) time.Time
+	// Alive says whether others still count on this satellite. While they do not, its tasks go back and its results are thrown
+	// away: another has taken over. nil: always.
+	Alive func() bool
+	// Buried, if any, is told of each dead letter; nil once it has it for good.
+	Buried func(context.Context, results.DeadLetter) error
 	// Observe, if any, is called with each result as it comes, concurrently for different BMCs.
 	Observe func(checks.Round, checks.Result)
 	// Ended, if any, is called once a round's verdict is durable and its visit closed; Judged before, when the verdict is
@@ -77,39 +91,36 @@ func Mailbox(prefix string, check checks.Name) bus.Mailbox {
 	return bus.Mailbox(prefix + "." + string(check))
 }
 
-// Run handles tasks until ctx ends, and hands back what it could not finish.
+// Run handles tasks of the check's mailbox until ctx ends, and hands back what it could not finish. With an own mailbox these are
+// other satellites' tasks, to take over.
 func (a *Actor) Run(ctx context.Context) error {
-	return a.Bus.Receive(ctx, Mailbox(a.Prefix, a.Check.Name), a.Hold, a.Hold, a.logged(a.Check.Name, a.handle))
+	handle := func(held context.Context, m bus.Message) error { return a.handle(held, ctx, m, a.Own != "") }
+	return a.Bus.Receive(ctx, Mailbox(a.Prefix, a.Check.Name), a.Hold, a.Hold, a.guarded(a.Check.Name, handle))
 }
 
-// logged logs why a task was handed back or rejected: the bus takes the error no further.
-func (s *Shared) logged(check checks.Name, h bus.Handler) bus.Handler {
-	return func(ctx context.Context, m bus.Message) error {
-		err := h(ctx, m)
-		if err != nil && ctx.Err() == nil && s.Log != nil {
-			s.Log.Error("task not done", "check", check, "task", m.ID, "delivery", m.Delivery, "rejected", bus.Rejected(err), "error", err)
-		}
-		return err
-	}
-}
-
-// handle is what an actor does with a message, whole.
-func (a *Actor) handle(ctx context.Context, m bus.Message) error {
+// handle is what an actor does with a message, whole. ctx ends when the message is no longer ours, life when the satellite stops.
+func (a *Actor) handle(ctx, life context.Context, m bus.Message, takeover bool) error {
+	came := time.Now()
 	task, err := a.decode(m.Body)
 	if err != nil {
 		return bus.Reject(fmt.Errorf("%s: %w", m.ID, err))
+	}
+	task.Failures += max(0, m.Delivery-1)
+	if err := a.heard(ctx, life, task); err != nil {
+		return err
 	}
 	bmc, known := a.Lookup(task.Round.BMC)
 	stay, err := a.Visits.enter(ctx, task)
 	switch {
 	case errors.Is(err, errOver):
 		return nil // a copy of a task whose round has its verdict
-	case ctx.Err() != nil:
-		return ctx.Err()
+	case err != nil && ctx.Err() != nil:
+		return err
 	case err != nil:
 		return a.refuse(ctx, task, bmc, nil, checks.SelfExpired, err)
 	}
-	defer a.Visits.leave(stay)
+	defer a.Visits.leave(ctx, stay)
+	a.begin(stay, came, takeover)
 	if !known || bmc.Rev() != task.Rev {
 		return a.refuse(ctx, task, bmc, stay, checks.SelfInventory, errors.New("the satellite knows another record of this BMC, or none"))
 	}
@@ -117,11 +128,32 @@ func (a *Actor) handle(ctx context.Context, m bus.Message) error {
 		return a.rewind(ctx, task, bmc)
 	}
 	a.Visits.open(stay, bmc)
-	result, err := a.ask(ctx, stay, task)
-	if err != nil {
-		return err
+	result, err := a.ask(ctx, life, stay, task)
+	if bug := new(panicked); errors.As(err, &bug) {
+		return a.recover(ctx, task, bmc, stay, bug)
+	}
+	if err = errors.Join(err, ctx.Err()); err != nil {
+		return err // a result that came too late stays, should the message come back
 	}
 	return a.send(ctx, task, bmc, stay, result)
+}
+
+// begin says when the first login of a stay may go out: of a round that was another's, not while its session may be open. That
+// counts from when its task came, for by then the other had lost it; it may have waited at the BMC's door since.
+func (s *Shared) begin(stay *stay, came time.Time, takeover bool) {
+	if stay.begun {
+		return
+	}
+	stay.begun = true
+	if takeover {
+		stay.loginAfter = came.Add(TakeoverWait)
+	}
+	if s.LoginAfter == nil {
+		return
+	}
+	if at := s.LoginAfter(stay.round.BMC); at.After(stay.loginAfter) {
+		stay.loginAfter = at
+	}
 }
 
 // decode reads a task and refuses what no actor or scheduler sends.
@@ -130,7 +162,7 @@ func (a *Actor) decode(body []byte) (checks.Task, error) {
 	if err := json.Unmarshal(body, &task); err != nil {
 		return task, fmt.Errorf("decode task: %w", err)
 	}
-	if task.Check != a.Check.Name || task.Round.BMC == "" {
+	if task.Check != a.Check.Name || task.Round.BMC == "" || task.Failures < 0 {
 		return task, fmt.Errorf("decode task: %s for %q came to %s", task.Round, task.Check, a.Check.Name)
 	}
 	for _, r := range task.Done {
@@ -148,14 +180,14 @@ func (a *Actor) rewind(ctx context.Context, task checks.Task, bmc inventory.BMC)
 	if !more {
 		return bus.Reject(fmt.Errorf("%s: no check applies", task.Round))
 	}
-	return Send(ctx, a.Bus, a.Prefix, task, first)
+	return a.sendUntil(ctx, task, first)
 }
 
 // send ends the task: as the next check's task, or as a verdict.
 func (a *Actor) send(ctx context.Context, task checks.Task, bmc inventory.BMC, stay *stay, result checks.Result) error {
 	task.Done = append(task.Done, result)
 	if next, more := Next(a.Chain, bmc, &task); more {
-		return Send(ctx, a.Bus, a.Prefix, task, next)
+		return a.sendUntil(ctx, task, next)
 	}
 	return a.emit(ctx, task, bmc, stay)
 }
@@ -213,16 +245,6 @@ func (s *Shared) observe(round checks.Round, r checks.Result) {
 	if s.Observe != nil {
 		s.Observe(round, r)
 	}
-}
-
-// Send puts a task into the mailbox of its next check.
-func Send(ctx context.Context, b bus.Bus, prefix string, task checks.Task, next checks.Check) error {
-	task.Check = next.Name
-	body, err := json.Marshal(task)
-	if err != nil {
-		return fmt.Errorf("encode task of %s: %w", task.Round, err)
-	}
-	return b.Send(ctx, Mailbox(prefix, next.Name), bus.Message{ID: task.Round.String() + "/" + string(next.Name), Body: body})
 }
 
 // Next is the check that task asks next; results that are carried over take the place of their checks on the way.

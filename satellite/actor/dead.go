@@ -13,6 +13,7 @@ import (
 
 	"lamplighter/checks"
 	"lamplighter/inventory"
+	"lamplighter/results"
 	"lamplighter/satellite/bus"
 )
 
@@ -25,7 +26,7 @@ type Dead struct {
 
 // Run handles dead letters until ctx ends.
 func (d *Dead) Run(ctx context.Context) error {
-	return d.Bus.Receive(ctx, bus.Dead, 16, 16, d.logged("dead", d.handle))
+	return d.Bus.Receive(ctx, bus.Dead, 16, 16, d.guarded("dead", d.handle))
 }
 
 func (d *Dead) handle(ctx context.Context, m bus.Message) error {
@@ -33,6 +34,9 @@ func (d *Dead) handle(ctx context.Context, m bus.Message) error {
 		return fmt.Errorf("keep dead letter %s: %w", m.ID, err)
 	}
 	task, ok := salvage(m)
+	if err := d.tell(ctx, m, task.Round); err != nil {
+		return fmt.Errorf("tell of dead letter %s: %w", m.ID, err)
+	}
 	if !ok {
 		return nil
 	}
@@ -44,9 +48,23 @@ func (d *Dead) handle(ctx context.Context, m bus.Message) error {
 	case err != nil:
 		return err
 	}
-	defer d.Visits.leave(stay)
-	task, bmc := d.poison(task)
+	defer d.Visits.leave(ctx, stay)
+	task, bmc := d.poison(task, m.Why)
 	return d.emit(ctx, task, bmc, stay)
+}
+
+// mostTold is how much of a message its document holds; the kept file has all of it.
+const mostTold = 256 << 10
+
+func (d *Dead) tell(ctx context.Context, m bus.Message, round checks.Round) error {
+	if d.Buried == nil {
+		return nil
+	}
+	bmc, _ := d.Lookup(round.BMC)
+	return d.Buried(ctx, results.DeadLetter{
+		Schema: results.DeadLetterSchema, Site: bmc.Site, Satellite: d.Satellite,
+		ID: m.ID, Why: m.Why, Body: m.Body[:min(len(m.Body), mostTold)], At: time.Now().UTC(),
+	})
 }
 
 // salvage reads as much of a task as a verdict needs: from the body, or, where that is garbage, the round from its ID.
@@ -68,14 +86,14 @@ func salvage(m bus.Message) (checks.Task, bool) {
 }
 
 // poison is the task with its last result.
-func (d *Dead) poison(task checks.Task) (checks.Task, inventory.BMC) {
+func (d *Dead) poison(task checks.Task, why string) (checks.Task, inventory.BMC) {
 	now := time.Now()
 	bmc, known := d.Lookup(task.Round.BMC)
 	if !known {
 		bmc = inventory.BMC{ID: task.Round.BMC}
 	}
 	result := checks.NewResult(task.Check, checks.Finding{}, checks.Ours(checks.SelfPoison,
-		errors.New("the task could not be handled again and again; its bytes are kept")), now, now)
+		errors.New("the task could not be handled and its bytes are kept"+cited(why))), now, now)
 	result.Satellite = d.Satellite
 	d.observe(task.Round, result)
 	good := task.Done[:0:0]
@@ -88,18 +106,32 @@ func (d *Dead) poison(task checks.Task) (checks.Task, inventory.BMC) {
 	return task, bmc
 }
 
-// KeepIn keeps each message in a file of its own in dir, named after what it holds.
+// cited is the first line of why, after a colon.
+func cited(why string) string {
+	why, _, _ = strings.Cut(why, "\n")
+	if why == "" {
+		return ""
+	}
+	return ": " + why[:min(len(why), 300)]
+}
+
+// KeepIn keeps each message in a file of its own in dir, named after what it holds, and beside it its ID and why it is dead.
 func KeepIn(dir string) func(bus.Message) error {
 	return func(m bus.Message) error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 		sum := sha256.Sum256(append([]byte(m.ID+"\x00"), m.Body...))
-		file, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("%x.dead", sum[:8])), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = file.Write(m.Body)
-		return errors.Join(err, file.Sync(), file.Close())
+		name := filepath.Join(dir, fmt.Sprintf("%x", sum[:8]))
+		return errors.Join(keep(name+".dead", m.Body), keep(name+".why", []byte(m.ID+"\n"+m.Why+"\n")))
 	}
+}
+
+func keep(path string, bytes []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(bytes)
+	return errors.Join(err, file.Sync(), file.Close())
 }

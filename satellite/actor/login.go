@@ -31,6 +31,7 @@ const (
 // pass is the permission to log in once.
 type pass struct {
 	begun   bool // settle must tell the outcome
+	next    bool // there is another version to try, should this one be refused
 	attempt memory.Attempt
 	facts   checks.Facts
 }
@@ -52,15 +53,21 @@ func (l Logins) admit(ctx context.Context, m *memory.Memory, visit *checks.Visit
 		visit.Login = login
 		return pass{facts: ignored(m, visit.BMC.ID)}, nil
 	}
-	attempt, permit, err := m.Begin(time.Now(), visit.BMC.ID, name, login.Version, round)
+	if login.Next != nil && m.Refused(visit.BMC.ID, name, login.Version) {
+		login = *login.Next // the rotation has been here; whatever it refuses, the one before is not tried again
+	}
+	attempt, permit, err := m.Begin(ctx, time.Now(), visit.BMC.ID, name, login.Version, round)
 	if err != nil {
 		return pass{}, checks.Ours(checks.SelfError, fmt.Errorf("write down the login to %s before it is tried: %w", visit.BMC.ID, err))
 	}
 	if permit.Decision != memory.Allowed {
 		return pass{}, denied(permit, name, login.Version)
 	}
+	if login.Next != nil {
+		attempt = attempt.Expected()
+	}
 	visit.Login = login
-	return pass{begun: true, attempt: attempt, facts: checks.Facts{FactCredentialVersion: login.Version}}, nil
+	return pass{begun: true, next: login.Next != nil, attempt: attempt, facts: checks.Facts{FactCredentialVersion: login.Version}}, nil
 }
 
 // denied is the error of a login that was not tried.
@@ -78,7 +85,7 @@ func denied(p memory.Permit, name, version string) error {
 		return checks.Ours(checks.SelfGroupStopped, fmt.Errorf(
 			"too many BMCs refused credential %q; its logins are stopped until %s", name, stamp(p.Until)))
 	}
-	return checks.Ours(checks.SelfError, errors.New("all probes are stopped"))
+	return checks.Ours(checks.SelfStopped, errors.New("all probes are stopped"))
 }
 
 func nextLogin(f memory.Fence) string {
@@ -93,7 +100,7 @@ func ours(r checks.Reason, facts checks.Facts, err error) error {
 }
 
 // settle tells site memory how the login ended, and adds what it says to the facts.
-func (p pass) settle(r checks.Result, at time.Time) (checks.Result, error) {
+func (p pass) settle(ctx context.Context, r checks.Result, at time.Time) (checks.Result, error) {
 	facts := maps.Clone(r.Facts)
 	if facts == nil {
 		facts = checks.Facts{}
@@ -104,7 +111,7 @@ func (p pass) settle(r checks.Result, at time.Time) (checks.Result, error) {
 		return r, nil
 	}
 	o := outcome(r)
-	fence, err := p.attempt.End(at, o)
+	fence, err := p.attempt.End(ctx, at, o)
 	if err != nil {
 		return r, fmt.Errorf("write down the outcome of the login: %w", err)
 	}

@@ -122,11 +122,11 @@ func TestWhoseFaultALoginThatWasNotTriedIs(t *testing.T) {
 			s.Logins.Keyring = keyring{fmt.Errorf("x: %w", inventory.ErrKeyring)}
 		}, checks.Routine, checks.SelfKeyring, 0, ""},
 		"a login was cut short by a crash": {func(s *site) {
-			_, _, _ = s.Memory.Begin(time.Now(), "a", "c", "v1", checks.Round{BMC: "a", Due: time.Now()})
+			_, _, _ = s.Memory.Begin(context.Background(), time.Now(), "a", "c", "v1", checks.Round{BMC: "a", Due: time.Now()})
 		}, checks.Routine, checks.SelfLoginUnsure, 0, "fence_until"},
 		"somebody stopped all probes": {func(s *site) {
-			_ = s.Memory.SetStop(memory.Stop{On: true, By: "x"})
-		}, checks.Person, checks.SelfError, 0, ""},
+			_ = s.Memory.SetStop(context.Background(), memory.Stop{On: true, By: "x"})
+		}, checks.Person, checks.SelfStopped, 0, ""},
 		"the credential's group is stopped": {func(s *site) { refuse(s, "b", "c", "d", "e", "f") }, checks.Routine, checks.SelfGroupStopped, 0, ""},
 		"the group is stopped, but a person asks": {func(s *site) { refuse(s, "b", "c", "d", "e", "f") }, checks.Person, checks.AuthRejected, 1,
 			"fence_until"},
@@ -158,8 +158,8 @@ func TestWhoseFaultALoginThatWasNotTriedIs(t *testing.T) {
 
 func refuse(s *site, ids ...inventory.ID) {
 	for _, id := range ids {
-		attempt, _, _ := s.Memory.Begin(time.Now(), id, "c", "v1", checks.Round{BMC: id, Due: time.Now()})
-		_, _ = attempt.End(time.Now(), memory.Refused)
+		attempt, _, _ := s.Memory.Begin(context.Background(), time.Now(), id, "c", "v1", checks.Round{BMC: id, Due: time.Now()})
+		_, _ = attempt.End(context.Background(), time.Now(), memory.Refused)
 	}
 }
 
@@ -250,7 +250,7 @@ func TestTheIntentIsInTheFileBeforeTheLogin(t *testing.T) {
 		if err != nil {
 			return checks.Finding{}, err
 		}
-		_, permit, err := other.Begin(time.Now(), v.BMC.ID, "c", "v1", checks.Round{BMC: v.BMC.ID, Due: time.Now(), Why: checks.Routine})
+		_, permit, err := other.Begin(context.Background(), time.Now(), v.BMC.ID, "c", "v1", checks.Round{BMC: v.BMC.ID, Due: time.Now(), Why: checks.Routine})
 		during = permit.Decision
 		return checks.Finding{}, errors.Join(err, other.Close())
 	}), "a")

@@ -11,7 +11,6 @@ import (
 
 	"lamplighter/checks"
 	"lamplighter/inventory"
-	"lamplighter/satellite/actor"
 	"lamplighter/satellite/bus"
 )
 
@@ -86,7 +85,7 @@ func TestGarbageIsKeptAndJudgedWhereItsRoundCanBeRead(t *testing.T) {
 		stop := s.run(t, 4)
 		failedBefore := s.task("a", 3, checks.Routine)
 		failedBefore.Done = []checks.Result{{Check: checks.TLS, Outcome: checks.Failed, Reason: checks.TLSTimeout}}
-		if err := actor.Send(t.Context(), s.Bus, s.Prefix, failedBefore, s.Chain[0]); err != nil {
+		if err := s.Send(t.Context(), failedBefore, s.Chain[0]); err != nil {
 			t.Fatal(err)
 		}
 		for id, body := range map[string]string{

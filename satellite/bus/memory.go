@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 )
@@ -17,22 +16,17 @@ type Memory struct {
 	// HoldBack is how long a message is held back before the given delivery; nil: Backoff.
 	HoldBack func(delivery int) time.Duration
 
-	mu    sync.Mutex // guards boxes and what they hold
-	boxes map[Mailbox]*box
+	mu      sync.Mutex // guards what follows and what they hold
+	boxes   map[Mailbox]*box
+	hearers map[*hearer]bool
+	logs    map[string]*journal
 }
 
-var _ Bus = (*Memory)(nil)
-
-type box struct {
-	ready   []Message
-	held    []heldMessage
-	changed chan struct{} // closed and replaced whenever something was put in
-}
-
-type heldMessage struct {
-	Message
-	until time.Time
-}
+var (
+	_ Bus = (*Memory)(nil)
+	_ Air = (*Memory)(nil)
+	_ Log = (*Memory)(nil)
+)
 
 // Backoff doubles from 100 ms to 30 s, less up to half by chance, so that what failed together does not come back together.
 func Backoff(delivery int) time.Duration {
@@ -45,8 +39,16 @@ func (b *Memory) Send(ctx context.Context, to Mailbox, m Message) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("send %s to %s: %w", m.ID, to, err)
 	}
+	if err := Check(to, m); err != nil {
+		return err
+	}
 	m.Body, m.Delivery = bytes.Clone(m.Body), 1
-	b.put(to, m)
+	if to != Dead {
+		m.Why = ""
+	}
+	if !b.put(to, letter{m, time.Now()}) {
+		return fmt.Errorf("send %s to %s: %w", m.ID, to, ErrUnroutable)
+	}
 	return nil
 }
 
@@ -55,7 +57,9 @@ func (b *Memory) Receive(ctx context.Context, from Mailbox, hold, run int, h Han
 	if hold < 1 || run < 1 {
 		return fmt.Errorf("receive from %s: hold %d, run %d: want at least 1", from, hold, run)
 	}
-	c := crew{tokens: make(chan struct{}, min(hold, run)), work: make(chan Message), spare: make(chan struct{}, maxSpare)}
+	b.enter(from)
+	defer b.leave(from)
+	c := crew{tokens: make(chan struct{}, min(hold, run)), work: make(chan letter), spare: make(chan struct{}, maxSpare)}
 	defer c.handlers.Wait()
 	defer close(c.work)
 	for {
@@ -64,11 +68,11 @@ func (b *Memory) Receive(ctx context.Context, from Mailbox, hold, run int, h Han
 		case <-ctx.Done():
 			return nil
 		}
-		m, ok := b.take(ctx, from)
+		l, ok := b.take(ctx, from)
 		if !ok {
 			return nil
 		}
-		c.give(m, func(m Message) { b.settle(ctx, from, m, h) })
+		c.give(l, func(l letter) { b.settle(ctx, from, l, h) })
 	}
 }
 
@@ -77,19 +81,19 @@ func (b *Memory) Receive(ctx context.Context, from Mailbox, hold, run int, h Han
 type crew struct {
 	handlers sync.WaitGroup
 	tokens   chan struct{} // one for each message that is handled
-	work     chan Message
+	work     chan letter
 	spare    chan struct{} // one for each goroutine that waits for work
 }
 
 const maxSpare = 64
 
-func (c *crew) give(m Message, settle func(Message)) {
+func (c *crew) give(l letter, settle func(letter)) {
 	select {
-	case c.work <- m:
+	case c.work <- l:
 	default:
 		c.handlers.Go(func() {
-			for more := true; more; m, more = c.next() {
-				settle(m)
+			for more := true; more; l, more = c.next() {
+				settle(l)
 				<-c.tokens
 			}
 		})
@@ -97,31 +101,35 @@ func (c *crew) give(m Message, settle func(Message)) {
 }
 
 // next waits for another message; false when there are spare goroutines enough, or there is no more work.
-func (c *crew) next() (Message, bool) {
+func (c *crew) next() (letter, bool) {
 	select {
 	case c.spare <- struct{}{}:
 	default:
-		return Message{}, false
+		return letter{}, false
 	}
-	m, more := <-c.work
+	l, more := <-c.work
 	<-c.spare
-	return m, more
+	return l, more
 }
 
-// settle hands m to h and does with it what h decided.
-func (b *Memory) settle(ctx context.Context, from Mailbox, m Message, h Handler) {
-	err := Call(ctx, h, m)
+// settle hands l to h and does with it what h decided.
+func (b *Memory) settle(ctx context.Context, from Mailbox, l letter, h Handler) {
+	err := Call(ctx, h, l.Message)
 	switch {
 	case err == nil:
 	case Rejected(err) && from != Dead:
-		b.bury(m)
+		b.bury(l, Why(err))
+	case from.IsReply():
 	case ctx.Err() != nil:
-		b.put(from, m)
-	case m.Delivery >= DeliveryLimit && from != Dead:
-		b.bury(m)
+		b.giveBack(from, l)
+	case l.Delivery >= DeliveryLimit && from != Dead:
+		b.bury(l, TooOften(err))
 	default:
-		m.Delivery++
-		b.holdBack(from, m)
+		l.Delivery++
+		if l.Spill != "" {
+			from, l.Spill = l.Spill, ""
+		}
+		b.holdBack(from, l)
 	}
 }
 
@@ -137,20 +145,12 @@ func Call(ctx context.Context, h Handler, m Message) (err error) {
 	return h(ctx, m)
 }
 
-func (b *Memory) bury(m Message) {
-	m.Delivery = 1
-	b.put(Dead, m)
+func (b *Memory) bury(l letter, why string) {
+	l.Delivery, l.Spill, l.Why = 1, "", why
+	b.put(Dead, l)
 }
 
-func (b *Memory) put(to Mailbox, m Message) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	box := b.box(to)
-	box.ready = append(box.ready, m)
-	box.wake()
-}
-
-func (b *Memory) holdBack(to Mailbox, m Message) {
+func (b *Memory) holdBack(to Mailbox, l letter) {
 	wait := Backoff
 	if b.HoldBack != nil {
 		wait = b.HoldBack
@@ -158,27 +158,27 @@ func (b *Memory) holdBack(to Mailbox, m Message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	box := b.box(to)
-	box.held = append(box.held, heldMessage{m, time.Now().Add(wait(m.Delivery))})
+	box.held = append(box.held, heldLetter{l, time.Now().Add(wait(l.Delivery))})
 	box.wake()
 }
 
 // take waits for a message; false when ctx ended first.
-func (b *Memory) take(ctx context.Context, from Mailbox) (Message, bool) {
+func (b *Memory) take(ctx context.Context, from Mailbox) (letter, bool) {
 	for {
 		b.mu.Lock()
 		box := b.box(from)
-		next := box.release(time.Now())
+		now := time.Now()
+		next := earlier(box.release(now), b.spillInto(box, now))
 		if len(box.ready) > 0 && ctx.Err() == nil {
-			m := box.ready[0]
-			box.ready[0] = Message{}
-			box.ready = box.ready[1:]
+			l := box.pop()
 			b.mu.Unlock()
-			return m, true
+			return l, true
 		}
+		box.planned = next
 		changed := box.changed
 		b.mu.Unlock()
 		if err := wait(ctx, changed, next); err != nil {
-			return Message{}, false
+			return letter{}, false
 		}
 	}
 }
@@ -198,35 +198,4 @@ func wait(ctx context.Context, changed <-chan struct{}, next time.Time) error {
 		return ctx.Err()
 	}
 	return nil
-}
-
-// box finds a mailbox or makes it. b.mu is held.
-func (b *Memory) box(name Mailbox) *box {
-	if b.boxes == nil {
-		b.boxes = map[Mailbox]*box{}
-	}
-	if b.boxes[name] == nil {
-		b.boxes[name] = &box{changed: make(chan struct{})}
-	}
-	return b.boxes[name]
-}
-
-func (b *box) wake() {
-	close(b.changed)
-	b.changed = make(chan struct{})
-}
-
-// release makes ready what was held back long enough, and says when the next will be; zero: nothing is held back.
-func (b *box) release(now time.Time) (next time.Time) {
-	b.held = slices.DeleteFunc(b.held, func(h heldMessage) bool {
-		if h.until.After(now) {
-			if next.IsZero() || h.until.Before(next) {
-				next = h.until
-			}
-			return false
-		}
-		b.ready = append(b.ready, h.Message)
-		return true
-	})
-	return next
 }

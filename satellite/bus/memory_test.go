@@ -15,10 +15,26 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func quick() *bus.Memory {
+	return &bus.Memory{HoldBack: func(int) time.Duration { return time.Millisecond }}
+}
+
 func TestMemory(t *testing.T) {
-	bustest.Test(t, func(*testing.T) bus.Bus {
-		return &bus.Memory{HoldBack: func(int) time.Duration { return time.Millisecond }}
+	bustest.Test(t, func(*testing.T) bus.Bus { return quick() })
+}
+
+func TestMemoryOwn(t *testing.T) {
+	bustest.Own(t, func(t *testing.T, test func(*testing.T, bus.Bus)) {
+		synctest.Test(t, func(t *testing.T) { test(t, quick()) })
 	})
+}
+
+func TestMemoryAir(t *testing.T) {
+	bustest.Air(t, func(*testing.T) bus.Air { return quick() })
+}
+
+func TestMemoryLog(t *testing.T) {
+	bustest.Log(t, func(*testing.T) bus.Log { return quick() })
 }
 
 func TestMemoryHoldsBackLongerEachTime(t *testing.T) {

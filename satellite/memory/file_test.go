@@ -2,6 +2,7 @@ package memory
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,7 +24,7 @@ func TestOfManyAtOnceOneIsAllowed(t *testing.T) {
 	var group sync.WaitGroup
 	for i := range 200 {
 		group.Go(func() {
-			_, permit, err := memories[i%2].Begin(start, "a", "c", "1", round(checks.Routine))
+			_, permit, err := memories[i%2].Begin(context.Background(), start, "a", "c", "1", round(checks.Routine))
 			if err != nil {
 				t.Error(err)
 			}
@@ -44,7 +45,7 @@ func intendAndHang(path string) {
 	if err != nil {
 		panic(err)
 	}
-	_, permit, err := m.Begin(start, "a", "c", "1", round(checks.Routine))
+	_, permit, err := m.Begin(context.Background(), start, "a", "c", "1", round(checks.Routine))
 	fmt.Println("decision", permit.Decision, err)
 	select {}
 }
@@ -87,10 +88,10 @@ func TestMemoryOutlivesTheProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m")
 	known := checks.Known{Protocol: inventory.IPMI, TLSProfile: "lenient", Pin: "ab", Systems: []string{"/redfish/v1/Systems/1"}, Suite: 17}
 	m := open(t, path)
-	if err := m.Learn("a", known); err != nil {
+	if err := m.Learn(context.Background(), "a", known); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.SetStop(Stop{On: true, By: "somebody", At: start}); err != nil {
+	if err := m.SetStop(context.Background(), Stop{On: true, By: "somebody", At: start}); err != nil {
 		t.Fatal(err)
 	}
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)

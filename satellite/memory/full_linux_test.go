@@ -2,6 +2,7 @@ package memory
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -51,7 +52,7 @@ func TestAFullDiskAllowsNoLoginAndIsForgottenOnceThereIsRoom(t *testing.T) {
 	var failed inventory.ID
 	for n := 0; failed == "" && n < 1000; n++ { // up to the end of the file's last page
 		id := inventory.ID(fmt.Sprint("b", n))
-		if _, _, err := m.Begin(start, id, "c", "1", round(checks.Routine)); err != nil {
+		if _, _, err := m.Begin(context.Background(), start, id, "c", "1", round(checks.Routine)); err != nil {
 			failed = id
 			if !errors.Is(err, syscall.ENOSPC) {
 				t.Errorf("%v, want %v", err, syscall.ENOSPC)

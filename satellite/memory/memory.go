@@ -1,12 +1,13 @@
 // Package memory is a site's memory: the small records that a login must not go wrong by. It keeps what was refused (fence),
 // what earlier rounds learned (known), which credential is stopped (hold), and whether all probes are (stop).
 //
-// The actors ask it before each login and tell it after each check. It is one append-only file that several processes may
-// share, the newest record of a key counts; or, without a file, the memory of one process.
+// The actors ask it before each login and tell it after each check. The newest record of a key counts. They are kept in a log
+// that all satellites of a site follow (OpenShared), in a file that processes share, or for as long as the process lives (Open).
 package memory
 
 import (
-	"encoding/json"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,78 +18,56 @@ import (
 
 	"lamplighter/checks"
 	"lamplighter/inventory"
-	"lamplighter/results/journal"
 )
 
 // Memory is safe for concurrent use.
 type Memory struct {
 	// Rule may be changed before the first login.
 	Rule Rule
+	// Own says whose records this satellite renews before a log forgets them; nil: nobody's. Set it before Run.
+	Own func(inventory.ID) bool
 
-	file *journal.File // nil: in memory only
+	store store
 
-	mu     sync.Mutex // guards the following; no I/O other than the journal's own happens while it is held
-	fences map[inventory.ID]Fence
-	known  map[inventory.ID]checks.Known
-	holds  map[string]hold // by credential
-	stop   Stop
-	lines  int
+	mu      sync.Mutex // guards the following, and what the store says; no I/O other than the journal's own while it is held
+	fences  map[inventory.ID]Fence
+	known   map[inventory.ID]checks.Known
+	holds   map[string]hold // by credential
+	stop    Stop
+	changed chan struct{} // closed and replaced when the stop switch is moved
 }
 
-// Stop is the switch that stops all probes of a site.
-type Stop struct {
-	On bool      `json:"on"`
-	By string    `json:"by"`
-	At time.Time `json:"at"`
+// store is where the records are kept: a file, or a log.
+type store interface {
+	// agree has decide look at what stands and write down what it returns, nil for nothing; nobody decides in between. It may be
+	// called several times. On an error the record may have been written, or may yet be, unless it is errNotTried.
+	agree(ctx context.Context, decide func() *record) error
+	// note writes down what has happened, whatever stands now. It counts on return.
+	note(ctx context.Context, l *late) error
+	// run follows what others write until ctx ends; ready waits until all that was written before run has been read.
+	run(ctx context.Context) error
+	ready(ctx context.Context) error
+	close() error
 }
 
-// hold stops the logins with one version of a credential.
-type hold struct {
-	Version string    `json:"version"`
-	Until   time.Time `json:"until"`
-}
+var errNotTried = errors.New("nothing was written")
 
-// record is a line of the file: a kind, its key, and its value.
-type record struct {
-	Kind       string        `json:"kind"`
-	BMC        inventory.ID  `json:"bmc,omitempty"`
-	Credential string        `json:"credential,omitempty"`
-	Fence      *Fence        `json:"fence,omitempty"`
-	Known      *checks.Known `json:"known,omitempty"`
-	Hold       *hold         `json:"hold,omitempty"`
-	Stop       *Stop         `json:"stop,omitempty"`
-}
-
-// Open reads the memory kept at path, or makes it. An empty path remembers for as long as the process lives.
-func Open(path string) (*Memory, error) {
-	m := &Memory{
+func empty() *Memory {
+	return &Memory{
 		Rule:   DefaultRule(),
 		fences: map[inventory.ID]Fence{}, known: map[inventory.ID]checks.Known{}, holds: map[string]hold{},
+		changed: make(chan struct{}),
 	}
-	if path == "" {
-		return m, nil
-	}
-	file, err := journal.Open(path, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("site memory: %w", err)
-	}
-	m.file = file
-	if err := m.refresh(); err != nil {
-		return nil, errors.Join(fmt.Errorf("site memory: %w", err), file.Close())
-	}
-	if err := m.compact(); err != nil {
-		return nil, errors.Join(fmt.Errorf("site memory: %w", err), file.Close())
-	}
-	return m, nil
 }
 
-// Close closes the file.
-func (m *Memory) Close() error {
-	if m.file == nil {
-		return nil
-	}
-	return m.file.Close()
-}
+// Run follows what others write until ctx ends, and then writes down what is still to be written. One goroutine calls it.
+func (m *Memory) Run(ctx context.Context) error { return m.store.run(ctx) }
+
+// Ready waits until all that was written before Run has been read. With a context that has ended it says whether that is so.
+func (m *Memory) Ready(ctx context.Context) error { return m.store.ready(ctx) }
+
+// Close follows Run. It closes the file, if there is one.
+func (m *Memory) Close() error { return m.store.close() }
 
 // Known is what is remembered of a BMC.
 func (m *Memory) Known(bmc inventory.ID) checks.Known {
@@ -97,73 +76,101 @@ func (m *Memory) Known(bmc inventory.ID) checks.Known {
 	return m.known[bmc]
 }
 
-// Learn remembers what is known of a BMC; on return it is on the disk.
-func (m *Memory) Learn(bmc inventory.ID, known checks.Known) error {
-	return m.write(func() *record {
-		if reflect.DeepEqual(m.known[bmc], known) {
-			return nil
-		}
-		return &record{Kind: "known", BMC: bmc, Known: &known}
-	})
+// Learn remembers what is known of a BMC. It counts on return; no login of the BMC begins before it is written down.
+func (m *Memory) Learn(ctx context.Context, bmc inventory.ID, known checks.Known) error {
+	return m.store.note(ctx, &late{Record: &record{Kind: "known", BMC: bmc, Known: &known}})
+}
+
+// Refused says whether a BMC refused a version of a credential, and nobody has cleared that.
+func (m *Memory) Refused(bmc inventory.ID, credential, version string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.fences[bmc].about(credential, version)
+	return f.Tries > 0 && !f.At.IsZero()
 }
 
 // Attempt is a login that Begin allowed.
 type Attempt struct {
-	memory           *Memory
-	bmc              inventory.ID
-	round            checks.Round
-	before, intended Fence
+	memory   *Memory
+	login    outcome
+	expected bool
 }
 
-// Begin asks whether a login may be tried. When the answer is Allowed the intent is on the disk, and End must follow; a login
-// whose End never comes counts as one that was used up. Two that ask at once, in whatever process, are never both allowed,
-// unless a person asks.
-func (m *Memory) Begin(now time.Time, bmc inventory.ID, credential, version string, round checks.Round) (Attempt, Permit, error) {
-	var permit Permit
+// Expected is the attempt whose refusal would be no sign of a wrong credential: it is being changed, and the next one is known. It stops
+// the logins of nobody else.
+func (a Attempt) Expected() Attempt {
+	a.expected = true
+	return a
+}
+
+// Begin asks whether a login may be tried. When the answer is Allowed the intent is written down where it outlives us, and End
+// must follow; a login whose End never comes counts as one that was used up. Two that ask at once, in whatever process, are
+// never both allowed, unless a person asks. An error, after 5 s at most where a log is away, means: no login.
+func (m *Memory) Begin(ctx context.Context, now time.Time, bmc inventory.ID, credential, version string, round checks.Round) (Attempt, Permit, error) {
 	now = now.UTC()
-	a := Attempt{memory: m, bmc: bmc, round: round}
-	err := m.write(func() *record {
-		a.before = m.fences[bmc]
-		permit = decide(a.before, m.holds[credential], credential, version, round.Why, now)
-		if m.stop.On {
-			permit.Decision = Stopped
-		}
+	var permit Permit
+	a := Attempt{memory: m}
+	err := m.store.agree(ctx, func() *record {
+		before := m.fences[bmc]
+		permit = m.permit(before, credential, version, round.Why, now)
 		if permit.Decision != Allowed {
 			return nil
 		}
-		a.intended = m.Rule.intend(a.before, bmc, credential, version, intent(), now)
-		return &record{Kind: "fence", BMC: bmc, Fence: &a.intended}
+		a.login = outcome{BMC: bmc, Round: round, Before: before, Intent: intent()}
+		a.login.Intended = m.Rule.intend(before, bmc, credential, version, a.login.Intent, now)
+		return &record{Kind: "fence", BMC: bmc, Fence: &a.login.Intended}
 	})
-	return a, permit, err
+	if permit.Decision != Allowed || errors.Is(err, errNotTried) {
+		return a, permit, err
+	}
+	m.mu.Lock()
+	still := m.permit(Fence{}, credential, version, round.Why, now) // a stop may have come in while the intent was written
+	m.mu.Unlock()
+	if err == nil && still.Decision == Allowed {
+		return a, permit, nil
+	}
+	_, withdrawn := a.End(context.WithoutCancel(ctx), now, None) // no login follows the intent
+	return a, still, cmp.Or(err, withdrawn)
+}
+
+// permit is what the rule and the switch say. m.mu is held.
+func (m *Memory) permit(f Fence, credential, version string, why checks.Why, now time.Time) Permit {
+	p := decide(f, m.holds[credential], credential, version, why, now)
+	if m.stop.On {
+		p.Decision = Stopped
+	}
+	return p
 }
 
 // intent names one login; it only has to differ from the others at the same BMC.
 func intent() string { return strconv.FormatUint(rand.Uint64()|1, 36) }
 
 // End tells how the login ended, and returns the fence that now stands.
-func (a Attempt) End(now time.Time, o Outcome) (Fence, error) {
-	m, after := a.memory, Fence{}
-	now = now.UTC()
-	err := m.write(func() *record {
-		after = m.Rule.settle(a.before, m.fences[a.bmc], a.bmc, a.round, a.intended, o, now)
-		return &record{Kind: "fence", BMC: a.bmc, Fence: &after}
-	})
-	if err != nil || o != Refused {
+func (a Attempt) End(ctx context.Context, now time.Time, o Outcome) (Fence, error) {
+	m, login := a.memory, a.login
+	login.Outcome, login.At = o, now.UTC()
+	err := m.store.note(ctx, &late{Outcome: &login})
+	m.mu.Lock()
+	after := m.fences[login.BMC].about(login.Intended.Credential, login.Intended.Version)
+	m.mu.Unlock()
+	if err != nil || o != Refused || a.expected {
 		return after, err
 	}
-	return after, m.holdGroup(now, after)
+	return after, m.holdGroup(ctx, login.At, after)
 }
 
 // holdGroup stops the credential of a refusal when too many BMCs refuse it.
-func (m *Memory) holdGroup(now time.Time, refused Fence) error {
-	return m.write(func() *record {
-		h := m.holds[refused.Credential]
-		if !m.groupFails(now, refused) || (h.Version == refused.Version && now.Before(h.Until)) {
-			return nil
-		}
-		pause := m.Rule.pause(inventory.ID(refused.Credential), now)
-		return &record{Kind: "hold", Credential: refused.Credential, Hold: &hold{refused.Version, now.Add(pause)}}
-	})
+func (m *Memory) holdGroup(ctx context.Context, now time.Time, refused Fence) error {
+	m.mu.Lock()
+	h := m.holds[refused.Credential]
+	held := h.Version == refused.Version && now.Before(h.Until)
+	fails := !held && m.groupFails(now, refused)
+	m.mu.Unlock()
+	if !fails {
+		return nil
+	}
+	pause := m.Rule.pause(inventory.ID(refused.Credential), now)
+	return m.store.note(ctx, &late{Record: &record{Kind: "hold", Credential: refused.Credential, Hold: &hold{refused.Version, now.Add(pause)}}})
 }
 
 func (m *Memory) groupFails(now time.Time, of Fence) bool {
@@ -179,97 +186,42 @@ func (m *Memory) groupFails(now time.Time, of Fence) bool {
 	return refusals >= m.Rule.GroupRefusals && float64(refusals) >= m.Rule.GroupShare*float64(logins)
 }
 
-// Fence is what stands against logins at a BMC, whatever the credential.
-func (m *Memory) Fence(bmc inventory.ID) (Fence, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	f := m.fences[bmc]
-	return f, f.Tries > 0
-}
-
-// Clear removes a BMC's fence: an operator says that the cause is gone.
-func (m *Memory) Clear(bmc inventory.ID) error {
-	return m.write(func() *record { return &record{Kind: "fence", BMC: bmc, Fence: &Fence{}} })
+// Clear removes a BMC's fence: an operator says that the cause is gone. On return everybody will read it.
+func (m *Memory) Clear(ctx context.Context, bmc inventory.ID) error {
+	return m.store.agree(ctx, func() *record { return &record{Kind: "fence", BMC: bmc, Fence: &Fence{}} })
 }
 
 // ClearGroup lets the logins of a credential go on.
-func (m *Memory) ClearGroup(credential string) error {
-	return m.write(func() *record { return &record{Kind: "hold", Credential: credential, Hold: &hold{}} })
+func (m *Memory) ClearGroup(ctx context.Context, credential string) error {
+	return m.store.agree(ctx, func() *record { return &record{Kind: "hold", Credential: credential, Hold: &hold{}} })
 }
 
 // SetStop stops all probes of the site, or lets them go on.
-func (m *Memory) SetStop(s Stop) error {
-	return m.write(func() *record { return &record{Kind: "stop", Stop: &s} })
+func (m *Memory) SetStop(ctx context.Context, s Stop) error {
+	return m.store.agree(ctx, func() *record { return &record{Kind: "stop", Stop: &s} })
 }
 
-// Stopped says whether probes are stopped, as far as was read: Refresh reads on.
-func (m *Memory) Stopped() Stop {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.stop
-}
-
-// Refresh reads what other processes wrote.
+// Refresh reads what other processes wrote into the file. Run does so too.
 func (m *Memory) Refresh() error {
-	if m.file == nil {
-		return nil
+	if f, ok := m.store.(*file); ok {
+		return f.refresh(context.Background())
 	}
-	return m.refresh()
-}
-
-func (m *Memory) refresh() error { return m.write(func() *record { return nil }) }
-
-// write decides under the lock of the file and writes down what was decided, if anything.
-func (m *Memory) write(decide func() *record) error {
-	if m.file == nil {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if r := decide(); r != nil {
-			m.apply(*r)
-		}
-		return nil
-	}
-	var before *record // what the record that is written takes the place of
-	err := m.file.Update(m.see, func() ([]byte, error) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		r := decide()
-		if r == nil {
-			return nil, nil
-		}
-		line, err := json.Marshal(r)
-		if err != nil {
-			return nil, fmt.Errorf("encode %s record: %w", r.Kind, err)
-		}
-		before = m.current(*r)
-		m.apply(*r)
-		return line, nil
-	})
-	if err != nil && before != nil { // the disk is full: what is not in the file has not happened
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.apply(*before)
-	}
-	return err
-}
-
-// current is the record that counts now for r's key. m.mu is held.
-func (m *Memory) current(r record) *record {
-	fence, known, hold, stop := m.fences[r.BMC], m.known[r.BMC], m.holds[r.Credential], m.stop
-	return &record{Kind: r.Kind, BMC: r.BMC, Credential: r.Credential, Fence: &fence, Known: &known, Hold: &hold, Stop: &stop}
-}
-
-// see takes in a line of the file; our own come by again, and change nothing.
-func (m *Memory) see(line []byte) error {
-	var r record
-	if err := json.Unmarshal(line, &r); err != nil {
-		return fmt.Errorf("record %.80q: %w", line, err)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.lines++
-	m.apply(r)
 	return nil
+}
+
+// happened is the record of what happened, given the fence that stands.
+func (m *Memory) happened(l *late, stands Fence) *record {
+	o := l.Outcome
+	if o == nil {
+		return l.Record
+	}
+	f := m.Rule.settle(stands, *o)
+	return &record{Kind: "fence", BMC: o.BMC, Fence: &f, Ends: o.Intent}
+}
+
+// nothingNew says whether l is known already. m.mu is held.
+func (m *Memory) nothingNew(l *late) bool {
+	return l.Record != nil && l.Record.Kind == "known" && reflect.DeepEqual(m.known[l.Record.BMC], *l.Record.Known)
 }
 
 // apply is the one place where a record takes effect. Kinds of a newer version are passed over. m.mu is held.
@@ -282,6 +234,32 @@ func (m *Memory) apply(r record) {
 	case r.Kind == "hold" && r.Hold != nil:
 		m.holds[r.Credential] = *r.Hold
 	case r.Kind == "stop" && r.Stop != nil:
-		m.stop = *r.Stop
+		if m.stop != *r.Stop {
+			m.stop = *r.Stop
+			close(m.changed)
+			m.changed = make(chan struct{})
+		}
 	}
+}
+
+// live are the records that count. m.mu is held.
+func (m *Memory) live(fences map[inventory.ID]Fence) []record {
+	all := []record{}
+	if stop := m.stop; stop != (Stop{}) {
+		all = append(all, record{Kind: "stop", Stop: &stop})
+	}
+	for bmc, f := range fences {
+		all = append(all, record{Kind: "fence", BMC: bmc, Fence: &f})
+	}
+	for bmc, k := range m.known {
+		all = append(all, record{Kind: "known", BMC: bmc, Known: &k})
+	}
+	for credential, h := range m.holds {
+		all = append(all, record{Kind: "hold", Credential: credential, Hold: &h})
+	}
+	return all
+}
+
+func (r record) String() string {
+	return fmt.Sprintf("%s record of %q", r.Kind, string(r.BMC)+r.Credential)
 }

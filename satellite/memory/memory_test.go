@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"lamplighter/checks"
+	"lamplighter/checks/peers"
 	"lamplighter/inventory"
 )
 
@@ -17,7 +19,14 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("LAMPLIGHTER_TEST_INTEND"); path != "" {
 		intendAndHang(path)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(tests{m})
+}
+
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	defer peers.EndShared()
+	return t.M.Run()
 }
 
 var start = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
@@ -80,12 +89,12 @@ func open(t *testing.T, path string) *Memory {
 func login(t *testing.T, m *Memory, at time.Time, id inventory.ID, version string, why checks.Why, o Outcome) Decision {
 	t.Helper()
 	r := checks.Round{BMC: id, Due: at, Why: why}
-	attempt, permit, err := m.Begin(at, id, "c", version, r)
+	attempt, permit, err := m.Begin(context.Background(), at, id, "c", version, r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if permit.Decision == Allowed {
-		if _, err := attempt.End(at, o); err != nil {
+		if _, err := attempt.End(context.Background(), at, o); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -141,7 +150,7 @@ func TestLoginsOverTime(t *testing.T) {
 func TestClearLetsTheNextLoginTry(t *testing.T) {
 	m := open(t, "")
 	login(t, m, start, "a", "1", checks.Routine, Refused)
-	if err := m.Clear("a"); err != nil {
+	if err := m.Clear(context.Background(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	if got := login(t, m, start, "a", "1", checks.Routine, Refused); got != Allowed {

@@ -3,6 +3,7 @@ package memory
 import (
 	"encoding/binary"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"lamplighter/checks"
@@ -34,6 +35,9 @@ func DefaultRule() Rule {
 type Fence struct {
 	Credential string `json:"credential"`
 	Version    string `json:"version"`
+	// Seq counts the records of a BMC: in a log, one that was decided on what no longer stands has no higher one, and counts for
+	// nothing. Older files have none.
+	Seq uint64 `json:"seq,omitempty"`
 	// Tries are the logins used up: refused, or begun and never heard of again.
 	Tries int `json:"tries,omitempty"`
 	// Round and At are of the last refusal; At is zero while there was none.
@@ -42,11 +46,17 @@ type Fence struct {
 	// Until is when the next login may begin, unless Final.
 	Until time.Time `json:"until,omitzero"`
 	Final bool      `json:"final,omitempty"`
-	// Intent is set while a login runs whose outcome is not known, or never will be.
-	Intent string `json:"intent,omitempty"`
+	// Intents are the logins among Tries whose outcome is not known, or never will be; the last began at Begun.
+	Intents intents   `json:"intent,omitempty"`
+	Begun   time.Time `json:"begun,omitzero"`
 	// Login is when the last login that the BMC decided ended.
 	Login time.Time `json:"login,omitzero"`
+	// Others are the fences of other versions, newest first: satellites need not learn of a new one at the same moment.
+	Others []Fence `json:"others,omitempty"`
 }
+
+// mostOthers is how many other versions are remembered.
+const mostOthers = 8
 
 // Outcome is how a login ended.
 type Outcome uint8
@@ -78,17 +88,36 @@ type Permit struct {
 	Until time.Time
 }
 
-// stands says whether the fence f is about this version of the credential and has stopped a login.
-func (f Fence) stands(credential, version string) bool {
-	return f.Tries > 0 && f.Credential == credential && f.Version == version
+// about is the fence of one version, which then comes first.
+func (f Fence) about(credential, version string) Fence {
+	if f.Credential == credential && f.Version == version {
+		return f
+	}
+	found := Fence{Credential: credential, Version: version}
+	var others []Fence
+	if f.Tries > 0 {
+		first := f
+		first.Seq, first.Others = 0, nil
+		others = append(others, first)
+	}
+	for _, o := range f.Others {
+		if o.Credential == credential && o.Version == version {
+			found = o
+		} else {
+			others = append(others, o)
+		}
+	}
+	found.Seq, found.Others = f.Seq, others[:min(len(others), mostOthers)]
+	return found
 }
 
 // decide is the login rule. A person may always log in: there is a pair of eyes on each refusal.
 func decide(f Fence, h hold, credential, version string, why checks.Why, now time.Time) Permit {
+	f = f.about(credential, version)
 	switch {
 	case why == checks.Person:
 		return Permit{Decision: Allowed, Fence: f}
-	case f.stands(credential, version) && (f.Final || now.Before(f.Until)):
+	case f.Tries > 0 && (f.Final || now.Before(f.Until)):
 		if f.At.IsZero() {
 			return Permit{Decision: Unsure, Fence: f}
 		}
@@ -102,35 +131,53 @@ func decide(f Fence, h hold, credential, version string, why checks.Why, now tim
 // intend is the fence while a login runs: already as if it had been refused, so that a crash before the outcome is written
 // uses up the try.
 func (r Rule) intend(f Fence, bmc inventory.ID, credential, version, intent string, now time.Time) Fence {
-	if !f.stands(credential, version) {
-		f = Fence{Credential: credential, Version: version}
-	}
+	f = f.about(credential, version)
 	f.Tries++
 	f.Final = f.Tries >= r.tries()
-	f.Until = now.Add(r.pause(bmc, now))
-	f.Intent = intent
+	f.Until, f.Begun = now.Add(r.pause(bmc, now)), now
+	f.Intents = append(slices.Clone(f.Intents), intent)
 	return f
 }
 
-// settle is the fence after a login. before is the fence from before its intent, now the one that stands: in between a person
-// may have cleared it.
-func (r Rule) settle(before, stands Fence, bmc inventory.ID, round checks.Round, intended Fence, o Outcome, at time.Time) Fence {
-	ours := stands.Intent == intended.Intent
+// settle is the fence after a login, given the one that stands: since the intent a person may have cleared it, or another
+// login may have begun.
+func (r Rule) settle(stands Fence, o outcome) Fence {
+	f := stands.about(o.Intended.Credential, o.Intended.Version)
+	open := len(f.Intents)
+	f.Intents = slices.DeleteFunc(slices.Clone(f.Intents), func(i string) bool { return i == o.Intent })
+	counted := len(f.Intents) < open
 	switch {
-	case o == Accepted:
-		return Fence{Credential: intended.Credential, Version: intended.Version, Login: at}
-	case o == Refused:
-		f := stands
-		if !ours {
-			f = r.intend(stands, bmc, intended.Credential, intended.Version, "", at)
-		}
-		f.Round, f.At, f.Login, f.Intent = round, at, at, ""
-		f.Until = at.Add(r.pause(bmc, at))
-		return f
-	case ours:
-		return before
+	case o.Outcome == Refused:
+		return r.refused(f, counted, o)
+	case !counted && o.Outcome == None:
+		return stands
+	case counted && o.Outcome == None && stands.Seq == o.Intended.Seq:
+		return o.Before
+	case counted && (o.Outcome == None || f.At.After(o.At)):
+		f.Tries--
+	case counted: // accepted: of the tries only those count that still run
+		f.Tries, f.Round, f.At = len(f.Intents), checks.Round{}, time.Time{}
 	}
-	return stands
+	f.Final = f.Tries >= r.tries()
+	if f.Tries == 0 {
+		f = Fence{Credential: f.Credential, Version: f.Version, Login: f.Login, Others: f.Others}
+	}
+	if o.Outcome == Accepted && f.Login.Before(o.At) {
+		f.Login = o.At
+	}
+	return f
+}
+
+func (r Rule) refused(f Fence, counted bool, o outcome) Fence {
+	if !counted {
+		f.Tries++
+		f.Final = f.Tries >= r.tries()
+	}
+	if o.At.After(f.At) {
+		f.Round, f.At, f.Login = o.Round, o.At, o.At
+		f.Until = o.At.Add(r.pause(o.BMC, o.At))
+	}
+	return f
 }
 
 func (r Rule) tries() int {

@@ -18,7 +18,9 @@ import (
 	"lamplighter/results"
 	"lamplighter/satellite/actor"
 	"lamplighter/satellite/bus"
+	"lamplighter/satellite/glance"
 	"lamplighter/satellite/memory"
+	"lamplighter/satellite/owners"
 	"lamplighter/satellite/schedule"
 	"lamplighter/satellite/slots"
 )
@@ -36,14 +38,29 @@ type Config struct {
 	Typed   bool
 	Memory  *memory.Memory
 	// Bus is nil for a bus in memory.
-	Bus  bus.Bus
+	Bus bus.Bus
+	// Air is where the satellites of a site hear each other; nil: this process serves its site alone. With it Prefix is the
+	// site's name.
+	Air bus.Air
+	// Talk is where they ask each other for second opinions, and tell what broke; nil: they do not.
+	Talk bus.Air
+	// Look is how many BMCs this satellite asks at once when two of their rack or subnet break, where it runs round after round; 0:
+	// none.
+	Look int
 	Sink results.Sink
 	// Sight must be nil, not a nil pointer, where there is none.
 	Sight actor.Sight
 	// Observe, if any, is called with each result as it comes.
 	Observe func(checks.Round, checks.Result)
-	// Keep keeps dead letters; nil: they are logged.
-	Keep func(bus.Message) error
+	// Keep keeps dead letters; nil: they are logged. Buried, if any, is told of them.
+	Keep   func(bus.Message) error
+	Buried func(context.Context, results.DeadLetter) error
+	// Started and Skipped, if any, are told of each round that was begun, and of each routine round that was not, and why.
+	Started func(checks.Round)
+	Skipped func(round checks.Round, why string)
+	// Opined and Looked, if any, are told of each second opinion and of each BMC that a look round asked.
+	Opined func(opinion string)
+	Looked func(silent bool)
 	// Log may be nil.
 	Log *slog.Logger
 
@@ -62,6 +79,8 @@ type Satellite struct {
 	config    Config
 	scheduler *schedule.Scheduler
 	shared    *actor.Shared
+	owners    *owners.Owners // nil: alone
+	glances   *glance.Glances
 
 	mu    sync.RWMutex // guards fleet
 	fleet map[inventory.ID]*inventory.BMC
@@ -75,13 +94,29 @@ func New(c Config) *Satellite {
 		Satellite: c.Name, Prefix: c.Prefix, Chain: c.Chain, Lookup: s.lookup, Bus: c.Bus, Sink: c.Sink,
 		Visits: &actor.Visits{Open: c.Visit, Memory: c.Memory},
 		Logins: actor.Logins{Keyring: c.Keyring, Typed: c.Typed},
-		Memory: c.Memory, Sight: c.Sight, Observe: c.Observe, Log: c.Log,
+		Memory: c.Memory, Sight: c.Sight, Observe: c.Observe, Log: c.Log, Buried: c.Buried,
 	}
-	s.scheduler = schedule.New(schedule.Config{
-		Chain: c.Chain, Interval: c.Interval, Drain: c.Drain, Visits: slots.ForRoutine(c.Visits), Start: s.start,
-	})
+	s.scheduler = schedule.New(s.schedule())
 	s.shared.Ended, s.shared.Judged, s.shared.Stalled = s.scheduler.Ended, s.scheduler.Judged, s.scheduler.Stalled
+	if c.Air != nil {
+		s.join()
+	}
+	s.glances = glance.New(s.glance())
+	s.shared.Second = s.glances.Second
 	return s
+}
+
+func (s *Satellite) schedule() schedule.Config {
+	c := s.config
+	plan := schedule.Config{
+		Chain: c.Chain, Interval: c.Interval, Drain: c.Drain, Visits: slots.ForRoutine(c.Visits), Start: s.start,
+		Skipped: c.Skipped, Stopped: func() bool { return c.Memory.Stopped().On },
+		Broke: func(bmc inventory.ID) { s.glances.Broke(bmc) },
+	}
+	if c.Air != nil {
+		plan.Most, plan.Turn, plan.Held = held, s.turn, s.shared.Visits.Holds
+	}
+	return plan
 }
 
 func defaults(c Config) Config {
@@ -121,9 +156,15 @@ func (s *Satellite) lookup(id inventory.ID) (inventory.BMC, bool) {
 func (s *Satellite) start(ctx context.Context, bmc inventory.BMC, task checks.Task) error {
 	first, more := actor.Next(s.config.Chain, bmc, &task)
 	if !more {
-		return errors.New("no check applies")
+		return bus.Reject(errors.New("no check applies"))
 	}
-	return actor.Send(ctx, s.config.Bus, s.config.Prefix, task, first)
+	if err := s.shared.Send(ctx, task, first); err != nil {
+		return err
+	}
+	if s.config.Started != nil {
+		s.config.Started(task.Round)
+	}
+	return nil
 }
 
 // Set replaces the BMCs that Run and Request are about. It keeps the slice, which nobody may change any more: a copy of each
@@ -175,31 +216,36 @@ func (s *Satellite) Request(ctx context.Context, bmc inventory.ID, why checks.Wh
 // Skipped is how many rounds were not started in time.
 func (s *Satellite) Skipped() int { return s.scheduler.Skipped() }
 
-// with has actors and visits run while work works. They outlive ctx, so that work can drain; the visits outlive the actors.
+// with has actors and visits run while work works. They outlive ctx, so that work can drain; the visits outlive the actors,
+// and the site hears of us until the last visit is closed. Site memory outlives all.
 func (s *Satellite) with(ctx context.Context, work func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	visits, closeVisits := context.WithCancel(context.WithoutCancel(ctx))
-	defer closeVisits()
-	var behind errgroup.Group
-	behind.Go(func() error { return s.shared.Visits.Run(visits) })
-	behind.Go(func() error { return s.remember(visits) })
-
-	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	actors, alive := errgroup.WithContext(alive)
-	defer context.AfterFunc(alive, cancel)() // without its actors work can only stop
-	for _, check := range s.config.Chain {
-		actors.Go(func() error { return s.actor(check).Run(alive) })
+	defer cancel() // without what runs beneath it work can only stop
+	forget := layer(ctx, cancel, s.config.Memory.Run)
+	err := s.config.Memory.Ready(ctx) // before the first login, and before others count on us
+	if err == nil {
+		leave := layer(ctx, cancel, s.neighbours()...)
+		closeVisits := layer(ctx, cancel, s.shared.Visits.Run)
+		stop := layer(ctx, cancel, s.actors()...)
+		err = work(ctx)
+		err = errors.Join(err, stop(), closeVisits(), leave())
 	}
-	dead := &actor.Dead{Shared: s.shared, Keep: s.config.Keep}
-	actors.Go(func() error { return dead.Run(alive) })
+	return errors.Join(err, forget())
+}
 
-	err := work(ctx)
-	stop()
-	err = errors.Join(err, actors.Wait())
-	closeVisits()
-	return errors.Join(err, behind.Wait())
+// layer has all run until end, which waits for them. When one fails the others end, and failed is called.
+func layer(ctx context.Context, failed func(), all ...func(context.Context) error) (end func() error) {
+	alive, stop := context.WithCancel(context.WithoutCancel(ctx))
+	group, alive := errgroup.WithContext(alive)
+	for _, run := range all {
+		group.Go(func() error { return run(alive) })
+	}
+	ignore := context.AfterFunc(alive, failed)
+	return func() error {
+		ignore()
+		stop()
+		return group.Wait()
+	}
 }
 
 // actor makes the actor of a check. It holds all tasks there can be, so that they wait where urgency counts.
@@ -208,21 +254,9 @@ func (s *Satellite) actor(check checks.Check) *actor.Actor {
 	if !ok {
 		limit = s.config.Visits
 	}
-	return actor.New(s.shared, check, limit, (1+slots.Wide)*(s.config.Visits+2)*10/9)
-}
-
-// remember reads what other processes write into site memory, so that a stop is obeyed within seconds.
-func (s *Satellite) remember(ctx context.Context) error {
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if err := s.config.Memory.Refresh(); err != nil {
-				s.config.Log.Error("read site memory", "error", err)
-			}
-		case <-ctx.Done():
-			return nil
-		}
+	hold := (1 + slots.Wide) * (s.config.Visits + 2) * 10 / 9
+	if s.owners != nil {
+		hold = taken
 	}
+	return actor.New(s.shared, check, limit, hold)
 }

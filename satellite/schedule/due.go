@@ -1,21 +1,12 @@
 package schedule
 
 import (
-	"hash/fnv"
 	"time"
 
 	"lamplighter/checks"
 	"lamplighter/inventory"
 	"lamplighter/results"
 )
-
-// Due is the first planned start of a routine round of a BMC that is not before from. Rounds are spread over the interval by
-// a hash of the ID, and stay where they are over restarts and between satellites.
-func Due(bmc inventory.ID, interval time.Duration, from time.Time) time.Time {
-	offset := time.Duration(hash(bmc, "due") % uint64(interval.Milliseconds()) * uint64(time.Millisecond))
-	periods := (time.Duration(from.UnixNano()) - offset + interval - 1) / interval
-	return time.Unix(0, int64(periods*interval+offset)).UTC()
-}
 
 // Carry picks the results of the last round that stand in for checks that are not due at now. A login is carried only
 // together with all that was asked in its session: nothing is asked in a visit that did not log in.
@@ -50,14 +41,5 @@ func cadence(bmc inventory.ID, check checks.Check) time.Duration {
 	if check.Every <= 0 {
 		return 0
 	}
-	return check.Every - time.Duration(hash(bmc, string(check.Name))%uint64(check.Every/4+1))
-}
-
-func hash(bmc inventory.ID, salt string) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(salt + "\x00" + string(bmc)))
-	x := h.Sum64() // FNV's low bits follow the last characters; mix, so that consecutive IDs spread
-	x ^= x >> 32
-	x *= 0xd6e8feb86659fd93
-	return x ^ x>>32
+	return check.Every - time.Duration(checks.Spread(bmc, string(check.Name))%uint64(check.Every/4+1))
 }

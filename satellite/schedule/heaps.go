@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"container/heap"
 	"time"
 
 	"lamplighter/checks"
@@ -10,9 +9,14 @@ import (
 
 // entry is a round that is due or will be.
 type entry struct {
-	due time.Time
+	due time.Time // in ready, its place in the line
 	why checks.Why
 	bmc inventory.ID
+}
+
+// at is the entry's round, due then.
+func (e entry) at(due time.Time) checks.Round {
+	return checks.Round{BMC: e.bmc, Due: due.UTC().Truncate(time.Millisecond), Why: e.why}
 }
 
 // agenda is a heap by due.
@@ -41,15 +45,4 @@ func (u urgency) Less(i, j int) bool {
 		return a < b
 	}
 	return u.agenda.Less(i, j)
-}
-
-// redate gives the routine round of a BMC that waits a later due.
-func (u *urgency) redate(e entry) {
-	for i := range u.agenda {
-		if u.agenda[i].bmc == e.bmc && u.agenda[i].why == e.why {
-			u.agenda[i].due = e.due
-			heap.Fix(u, i)
-			return
-		}
-	}
 }

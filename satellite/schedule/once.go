@@ -30,7 +30,7 @@ func (m *Missing) Error() string {
 	return fmt.Sprintf("stopped without a verdict of %d BMCs: %s", len(m.BMCs), strings.Join(names, ", "))
 }
 
-// Once starts one round of every BMC, in the order given, and waits for all verdicts. When ctx ends first it waits for those
+// Once starts one round of every BMC, which get their visits in the order given, and waits for all verdicts. When ctx ends first it waits for those
 // that run; the error is then a Missing.
 func (s *Scheduler) Once(ctx context.Context, bmcs []inventory.BMC, why checks.Why) error {
 	s.Set(bmcs)
@@ -98,8 +98,8 @@ func (s *Scheduler) cut(left map[inventory.ID]time.Time) error {
 // unjudged leaves out the rounds whose verdict is out. s.mu is held.
 func (s *Scheduler) unjudged(left map[inventory.ID]time.Time) map[inventory.ID]time.Time {
 	maps.DeleteFunc(left, func(id inventory.ID, _ time.Time) bool {
-		t := s.turns[id]
-		return t != nil && t.current != nil && t.current.judged
+		p := s.places[id]
+		return p != nil && p.current != nil && p.current.judged
 	})
 	return left
 }
@@ -108,10 +108,8 @@ func (s *Scheduler) left() map[inventory.ID]time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := map[inventory.ID]time.Time{}
-	for id, t := range s.turns {
-		if t.current != nil {
-			left[id] = t.current.round.Due
-		}
+	for id, p := range s.running {
+		left[id] = p.current.round.Due
 	}
 	return left
 }
@@ -120,7 +118,7 @@ func (s *Scheduler) left() map[inventory.ID]time.Time {
 func (s *Scheduler) Judged(v results.Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if t := s.turns[v.BMC]; t != nil && t.runs(v.Round) {
-		t.current.judged = true
+	if p := s.places[v.BMC]; p != nil && p.runs(v.Round) {
+		p.current.judged = true
 	}
 }

@@ -3,6 +3,7 @@ package schedule_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -18,7 +19,12 @@ import (
 	"lamplighter/satellite/slots"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain keeps to one processor: with the race detector Go 1.26.8 crashes now and then when two goroutines of a bubble find their
+// timers expired at the same moment (unlockAndRun's race context of a bubble is shared and not locked).
+func TestMain(m *testing.M) {
+	runtime.GOMAXPROCS(1)
+	goleak.VerifyTestMain(m)
+}
 
 // office starts rounds and plays their actors.
 type office struct {
@@ -210,11 +216,13 @@ func TestDrainWaitsForWhatRunsAndNamesWhatDoesNotEnd(t *testing.T) {
 		start := time.Now()
 		cancel()
 		synctest.Wait()
-		o.end(o.started()[0], checks.Available, "")
+		judged := o.started()[0] // a or b: they start at the same time
+		o.end(judged, checks.Available, "")
+		want := slices.DeleteFunc([]inventory.ID{"a", "b", "c"}, func(id inventory.ID) bool { return id == judged.Round.BMC })
 		err := <-ended
 		var missing *schedule.Missing
-		if !errors.As(err, &missing) || !slices.Equal(missing.BMCs, []inventory.ID{"b", "c"}) || time.Since(start) != 20*time.Second {
-			t.Errorf("after %v: %v, want b and c missing after 20s", time.Since(start), err)
+		if !errors.As(err, &missing) || !slices.Equal(missing.BMCs, want) || time.Since(start) != 20*time.Second {
+			t.Errorf("after %v: %v, want %v missing after 20s", time.Since(start), err, want)
 		}
 		if len(o.started()) != 2 {
 			t.Errorf("%d rounds were started, want 2", len(o.started()))

@@ -7,6 +7,7 @@ package slots
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +43,15 @@ func ForRoutine(n int) *Slots {
 		reserve++
 	}
 	return New(n + reserve)
+}
+
+// Most bounds the slots of both pools together, and returns the same slots. The second pool gives way first: the living are
+// not slowed. It is called before the slots are used.
+func (s *Slots) Most(n int) *Slots {
+	s.limit = max(2, min(s.limit, n))
+	s.reserve = min(s.reserve, max(1, s.limit/10))
+	s.wide = max(0, min(s.wide, n-s.limit))
+	return s
 }
 
 // Slot is a slot that was taken. Release gives it back.
@@ -91,12 +101,19 @@ func (s *Slots) Try(lane checks.Lane) (*Slot, bool) {
 	return slot, true
 }
 
+// Taken is how many slots are taken, in the first pool and in the second.
+func (s *Slots) Taken() (fast, stalled int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fast, s.stalled
+}
+
 // Stall moves the slot to the second pool, now or as soon as there is room.
 func (slot *Slot) Stall() {
 	s := slot.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if slot.state != fast {
+	if slot.state != fast || slices.Contains(s.stuck, slot) {
 		return
 	}
 	s.stuck = append(s.stuck, slot)
@@ -113,6 +130,7 @@ func (slot *Slot) Release() {
 		heap.Remove(&s.waiting, slot.position)
 	case fast:
 		s.leaveFast(slot)
+		s.stuck = slices.DeleteFunc(s.stuck, func(other *Slot) bool { return other == slot }) // or they pile up while the second pool is full
 	case stalled:
 		s.stalled--
 	}
@@ -124,12 +142,10 @@ func (slot *Slot) Release() {
 func (s *Slots) dispatch() {
 	for len(s.stuck) > 0 && s.stalled < s.wide {
 		slot := s.stuck[0]
-		s.stuck = s.stuck[1:]
-		if slot.state == fast {
-			s.leaveFast(slot)
-			slot.state = stalled
-			s.stalled++
-		}
+		s.stuck = slices.Delete(s.stuck, 0, 1)
+		s.leaveFast(slot)
+		slot.state = stalled
+		s.stalled++
 	}
 	for len(s.waiting) > 0 && s.admits(s.waiting[0]) {
 		s.grant(heap.Pop(&s.waiting).(*Slot))

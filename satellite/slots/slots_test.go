@@ -117,3 +117,56 @@ func TestWhoeverGivesUpTakesNoSlot(t *testing.T) {
 		}
 	})
 }
+
+func TestMostBoundsBothPoolsAndTheStalledGiveWay(t *testing.T) {
+	for _, test := range []struct{ limit, most, fast, all int }{
+		{20, 0, 20, 20 + 16*20}, {20, 100, 20, 100}, {20, 20, 20, 20}, {20, 10, 10, 10}, {20, 10_000, 20, 20 + 16*20}, {2, 1, 2, 2},
+	} {
+		s := slots.New(test.limit)
+		if test.most > 0 {
+			s.Most(test.most)
+		}
+		var all []*slots.Slot
+		for slot, ok := s.Try(checks.LanePerson); ok; slot, ok = s.Try(checks.LanePerson) {
+			all = append(all, slot)
+		}
+		if len(all) != test.fast {
+			t.Errorf("limit %d, most %d: %d at once, want %d", test.limit, test.most, len(all), test.fast)
+		}
+		for i := 0; i < len(all); i++ {
+			all[i].Stall()
+			if slot, ok := s.Try(checks.LanePerson); ok {
+				all = append(all, slot)
+			}
+		}
+		if fast, stalled := s.Taken(); len(all) != test.all || fast+stalled != test.all {
+			t.Errorf("limit %d, most %d: %d with the stalled (%d and %d), want %d", test.limit, test.most, len(all), fast, stalled, test.all)
+		}
+		for _, slot := range all {
+			slot.Release()
+		}
+		if fast, stalled := s.Taken(); fast+stalled != 0 {
+			t.Errorf("all released: %d and %d are taken", fast, stalled)
+		}
+	}
+}
+
+func TestRoomInTheSecondPoolGoesToOneThatStillRuns(t *testing.T) {
+	s := slots.New(2).Most(3)
+	stalled, _ := s.Try(checks.LanePerson)
+	stalled.Stall()
+	stuck, _ := s.Try(checks.LanePerson)
+	stuck.Stall()
+	stuck.Release()
+	other, _ := s.Try(checks.LanePerson)
+	other.Stall()
+	other.Stall()
+	stalled.Release()
+	if fast, stalled := s.Taken(); fast != 0 || stalled != 1 {
+		t.Errorf("%d fast and %d stalled, want the one that runs to be stalled", fast, stalled)
+	}
+	other.Release()
+	if fast, stalled := s.Taken(); fast != 0 || stalled != 0 {
+		t.Errorf("all released: %d fast and %d stalled", fast, stalled)
+	}
+}

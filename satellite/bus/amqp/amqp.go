@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rabbitmq/amqp091-go"
+
 	"lamplighter/satellite/bus"
 )
 
@@ -21,9 +23,9 @@ import (
 // connection heals that, a person must delete or rename it.
 var ErrMismatch = errors.New("the broker has it with other properties")
 
-// ErrUnroutable is in the error of a message for which the broker had no queue. A copy is kept in Unroutable; the next
-// message to that mailbox declares it anew.
-var ErrUnroutable = errors.New("the broker has no queue for it")
+// ErrUnroutable is in the error of a message for which the broker had no queue. Unless it went to a reply mailbox, that is an
+// alarm: a copy is kept in Unroutable, and the next message to that mailbox declares it anew.
+var ErrUnroutable = bus.ErrUnroutable
 
 // errOver is why a Send fails after Run.
 var errOver = errors.New("the bus has ended")
@@ -49,6 +51,7 @@ type Bus struct {
 	sending    role
 	backoff    func(attempt int) time.Duration
 	epochs     atomic.Uint64
+	outage     *outage
 	unroutable atomic.Uint64
 	over       chan struct{} // closed when Run returned
 
@@ -58,7 +61,11 @@ type Bus struct {
 	state   State
 }
 
-var _ bus.Bus = (*Bus)(nil)
+var (
+	_ bus.Bus = (*Bus)(nil)
+	_ bus.Air = (*Bus)(nil)
+	_ bus.Log = (*Bus)(nil)
+)
 
 // New makes a bus; nothing is connected until Run and Receive.
 func New(config Config) (*Bus, error) {
@@ -67,7 +74,7 @@ func New(config Config) (*Bus, error) {
 	}
 	config = config.withDefaults()
 	return &Bus{
-		config: config, log: config.Log, limits: usual, sending: sending, backoff: fullJitter,
+		config: config, log: config.Log, outage: newOutage(config.Log), limits: usual, sending: sending, backoff: fullJitter,
 		over: make(chan struct{}), changed: make(chan struct{}), state: State{Since: time.Now(), Err: errors.New("not yet connected")},
 	}, nil
 }
@@ -100,6 +107,7 @@ func (b *Bus) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		g.line.works(g)
 		b.offer(p, nil)
 		err = p.watch(ctx)
 		b.offer(nil, err)
@@ -139,10 +147,14 @@ func (b *Bus) publisher(ctx context.Context) (*publisher, error) {
 
 // Send returns nil once a queue has the message on disk: routed, and confirmed by the broker.
 func (b *Bus) Send(ctx context.Context, to bus.Mailbox, m bus.Message) error {
-	if err := checkNames(to, m.ID); err != nil {
+	if err := errors.Join(bus.Check(to, m), checkNames(to, m.ID), checkNames(cmp.Or(m.Spill, to), "")); err != nil {
 		return err
 	}
-	if err := b.send(ctx, route{exchange: tasks, key: string(to), to: to}, publishing(m)); err != nil {
+	letter := publishing(m)
+	if to == bus.Dead && m.Why != "" {
+		letter.Headers = amqp091.Table{why: bus.Why(errors.New(m.Why))}
+	}
+	if err := b.send(ctx, routeTo(to, m.Spill), letter); err != nil {
 		return fmt.Errorf("send %s to %s on %s: %w", m.ID, to, b.config.brokers(), err)
 	}
 	return nil

@@ -55,7 +55,7 @@ func (c Config) Validate() error {
 		return errors.New("broker: no URL")
 	}
 	for i, raw := range c.URLs {
-		if err := validateURL(raw); err != nil {
+		if err := ValidateURL(raw); err != nil {
 			return fmt.Errorf("broker: URL %d: %w", i+1, err)
 		}
 	}
@@ -75,7 +75,8 @@ func (c Config) Validate() error {
 	return nil
 }
 
-func validateURL(raw string) error {
+// ValidateURL says what is wrong with one of Config.URLs, without a word of what could be a password.
+func ValidateURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/rabbitmq/amqp091-go"
 )
@@ -21,21 +20,31 @@ type consumer struct {
 const tag = "receive"
 
 func (r *receiver) consume(g *generation) (*consumer, error) {
-	if err := r.declare(g, append(slices.Clone(exchanges), mailbox(r.from))...); err != nil {
+	if err := r.declare(g, place{name: string(r.from)}.withExchanges()...); err != nil {
 		return nil, err
 	}
-	channel, err := g.conn.Channel()
-	if err == nil {
-		err = channel.Qos(r.hold, 0, false)
-	}
+	channel, deliveries, err := r.subscribe(g, string(r.from), r.hold, nil)
 	if err != nil {
-		return nil, fmt.Errorf("open a channel on %s: %w", g.broker, err)
-	}
-	deliveries, err := channel.Consume(string(r.from), tag, false, false, false, false, nil)
-	if err != nil {
-		return nil, fmt.Errorf("consume %s on %s: %w", r.from, g.broker, err)
+		return nil, err
 	}
 	return &consumer{receiver: r, generation: g, channel: channel, deliveries: deliveries}, nil
+}
+
+// subscribe has a queue delivered, at most hold messages ahead of what is settled.
+func (b *Bus) subscribe(g *generation, queue string, hold int, arguments amqp091.Table) (*amqp091.Channel, <-chan amqp091.Delivery, error) {
+	channel, err := g.conn.Channel()
+	if err == nil {
+		err = channel.Qos(hold, 0, false)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("open a channel on %s: %w", g.broker, err)
+	}
+	deliveries, err := channel.Consume(queue, tag, false, false, false, false, arguments)
+	if err != nil {
+		return nil, nil, fmt.Errorf("consume %s on %s: %w", queue, g.broker, err)
+	}
+	g.line.works(g)
+	return channel, deliveries, nil
 }
 
 // receive hands messages to handlers. It waits for them only when we stop: those of a connection that was lost can settle
@@ -65,7 +74,7 @@ func (c *consumer) next(ctx context.Context) (amqp091.Delivery, error) {
 	select {
 	case d, ok := <-c.deliveries:
 		if !ok {
-			return d, c.ended(ctx)
+			return d, c.ended(ctx, string(c.from))
 		}
 		if ctx.Err() != nil {
 			_ = d.Nack(false, true) // on an error it comes back by itself
@@ -77,11 +86,11 @@ func (c *consumer) next(ctx context.Context) (amqp091.Delivery, error) {
 }
 
 // ended says why there are no more deliveries: the connection was lost, which is about to be known, or the queue is gone.
-func (c *consumer) ended(ctx context.Context) error {
+func (g *generation) ended(ctx context.Context, queue string) error {
 	if pause(ctx, mourning) != nil {
 		return context.Cause(ctx)
 	}
-	return fmt.Errorf("%s ended the delivery from %s: was the queue deleted?", c.broker, c.from)
+	return fmt.Errorf("%s ended the delivery from %s: was the queue deleted?", g.broker, queue)
 }
 
 // stop gives back what no handler has seen, and waits for the handlers while their acknowledgements can still go out.

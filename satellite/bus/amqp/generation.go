@@ -33,6 +33,7 @@ const (
 // generation is one connection and the channels on it. When any of it ends all of it ends, nothing of it is revived, and
 // what was delivered on it can be acknowledged on it alone: a delivery's tag means another message on the next.
 type generation struct {
+	line   *line
 	epoch  uint64
 	broker string
 	conn   *amqp091.Connection
@@ -42,9 +43,11 @@ type generation struct {
 // keep has use work on one generation after the other until ctx ends, for which it returns nil, or until no further
 // generation would help. The context of use ends with its generation.
 func (b *Bus) keep(ctx context.Context, r role, use func(context.Context, *generation) error) error {
+	l := &line{outage: b.outage, role: r}
+	defer l.end()
 	for attempt := 0; ; attempt++ {
 		began := time.Now()
-		err := b.once(ctx, r, use)
+		reached, err := b.once(ctx, l, use)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -55,21 +58,22 @@ func (b *Bus) keep(ctx context.Context, r role, use func(context.Context, *gener
 			attempt = 0
 		}
 		wait := b.backoff(attempt)
-		b.log.Warn("no connection to the broker", "for", r.name, "again_in", wait, "error", err)
-		if err := pause(ctx, wait); err != nil {
+		l.lost(err, wait)
+		if b.outage.rest(ctx, wait, reached) != nil {
 			return nil
 		}
 	}
 }
 
-func (b *Bus) once(ctx context.Context, r role, use func(context.Context, *generation) error) error {
-	g, err := b.dial(ctx, r)
+// once is one generation; reached says that there was one.
+func (b *Bus) once(ctx context.Context, l *line, use func(context.Context, *generation) error) (reached bool, err error) {
+	g, err := b.dial(ctx, l)
 	if err != nil {
-		b.failed(r, err)
-		return err
+		b.failed(l.role, err)
+		return false, err
 	}
 	defer g.close()
-	b.log.Info("connected to the broker", "for", r.name, "broker", g.broker, "generation", g.epoch)
+	l.made()
 	ctx, end := context.WithCancelCause(ctx)
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
@@ -83,8 +87,8 @@ func (b *Bus) once(ctx context.Context, r role, use func(context.Context, *gener
 		}
 	})
 	err = use(ctx, g)
-	b.failed(r, err)
-	return err
+	b.failed(l.role, err)
+	return true, err
 }
 
 // failed keeps why there is no connection to send on.
@@ -114,12 +118,12 @@ func fullJitter(attempt int) time.Duration {
 }
 
 // dial opens the next generation; the nodes take turns.
-func (b *Bus) dial(ctx context.Context, r role) (*generation, error) {
+func (b *Bus) dial(ctx context.Context, l *line) (*generation, error) {
 	epoch := b.epochs.Add(1)
-	g := &generation{epoch: epoch, broker: b.config.URLs[int(epoch)%len(b.config.URLs)]}
+	g := &generation{line: l, epoch: epoch, broker: b.config.URLs[int(epoch)%len(b.config.URLs)]}
 	giveUp := func() bool { return true }
 	defer func() { giveUp() }()
-	conn, err := amqp091.DialConfig(g.broker, b.config.connection(r, func(network, addr string) (net.Conn, error) {
+	conn, err := amqp091.DialConfig(g.broker, b.config.connection(l.role, func(network, addr string) (net.Conn, error) {
 		socket, err := (&net.Dialer{Timeout: dialTime}).DialContext(ctx, network, addr)
 		if err != nil {
 			return nil, err

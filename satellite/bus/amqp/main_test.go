@@ -114,3 +114,26 @@ func TestBus(t *testing.T) {
 	t.Parallel()
 	bustest.Test(t, func(t *testing.T) bus.Bus { return open(t, newSite(t).config(t, 0)) })
 }
+
+func TestBusOwn(t *testing.T) {
+	t.Parallel()
+	bustest.Own(t, func(t *testing.T, test func(*testing.T, bus.Bus)) {
+		t.Parallel()
+		test(t, open(t, newSite(t).config(t, 0)))
+	})
+}
+
+func TestBusAir(t *testing.T) {
+	t.Parallel()
+	bustest.Air(t, func(t *testing.T) bus.Air { return open(t, newSite(t).config(t, 0)) })
+}
+
+func TestBusTalk(t *testing.T) {
+	t.Parallel()
+	bustest.Air(t, func(t *testing.T) bus.Air { return open(t, newSite(t).config(t, 0)).Talk() })
+}
+
+func TestBusLog(t *testing.T) {
+	t.Parallel()
+	bustest.Log(t, func(t *testing.T) bus.Log { return open(t, newSite(t).config(t, 0)) })
+}

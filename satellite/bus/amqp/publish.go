@@ -27,26 +27,38 @@ type publisher struct {
 	*generation
 	bus     *Bus
 	channel *amqp091.Channel
-	gone    <-chan struct{} // closed when the generation ended
-	slots   chan struct{}   // one for each message in flight
+	air     *amqp091.Channel // for Tell
+	gone    <-chan struct{}  // closed when the generation ended
+	slots   chan struct{}    // one for each message in flight
 	next    atomic.Uint64
 	asking  chan struct{} // held by whoever declares
 
 	mu       sync.Mutex // guards what follows
 	returns  chan amqp091.Return
 	returned map[string]string // why, by correlation ID
-	declared map[bus.Mailbox]bool
-	missed   map[bus.Mailbox]time.Time // when it was found missing
-	open     chan struct{}             // closed when the broker takes messages
+	declared map[place]bool
+	missed   map[place]time.Time // when it was found missing
+	open     chan struct{}       // closed when the broker takes messages
 
 	closed    <-chan *amqp091.Error // of the channel
 	blockings <-chan amqp091.Blocking
 }
 
-// route is where a message goes: to a mailbox, which is declared first, or to an exchange of the site.
+// route is where a message goes: to a mailbox, which is declared first as is the one that it spills into, or to an exchange of
+// the site.
 type route struct {
 	exchange, key string
-	to            bus.Mailbox
+	to, spill     place
+}
+
+func routeTo(box, spill bus.Mailbox) route {
+	switch {
+	case box.IsOwn():
+		return route{exchange: string(box), key: string(spill), to: place{name: string(box)}, spill: place{name: string(spill)}}
+	case box.IsReply(): // only who receives from it declares it
+		return route{exchange: tasks, key: string(box)}
+	}
+	return route{exchange: tasks, key: string(box), to: place{name: string(box)}}
 }
 
 func (b *Bus) openPublisher(ctx context.Context, g *generation) (*publisher, error) {
@@ -55,7 +67,7 @@ func (b *Bus) openPublisher(ctx context.Context, g *generation) (*publisher, err
 	}
 	p := &publisher{
 		generation: g, bus: b, gone: ctx.Done(), slots: make(chan struct{}, inFlight), asking: make(chan struct{}, 1),
-		returned: map[string]string{}, declared: map[bus.Mailbox]bool{}, missed: map[bus.Mailbox]time.Time{}, open: make(chan struct{}),
+		returned: map[string]string{}, declared: map[place]bool{}, missed: map[place]time.Time{}, open: make(chan struct{}),
 	}
 	close(p.open)
 	err := g.within(b.limits.request, func() (err error) {
@@ -65,7 +77,13 @@ func (b *Bus) openPublisher(ctx context.Context, g *generation) (*publisher, err
 		p.returns = p.channel.NotifyReturn(make(chan amqp091.Return, returnsKept))
 		p.closed = p.channel.NotifyClose(make(chan *amqp091.Error, 1))
 		p.blockings = g.conn.NotifyBlocked(make(chan amqp091.Blocking, 16))
-		return p.channel.Confirm(false)
+		if err := p.channel.Confirm(false); err != nil {
+			return err
+		}
+		if p.air, err = g.conn.Channel(); err != nil {
+			return err
+		}
+		return p.air.Confirm(false)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open a channel on %s: %w", g.broker, err)
@@ -95,7 +113,7 @@ func (b *Bus) send(ctx context.Context, to route, m amqp091.Publishing) error {
 		}
 		defer func() { <-p.slots }()
 		err = p.publish(ctx, to, m)
-		if errors.Is(err, ErrUnroutable) {
+		if errors.Is(err, ErrUnroutable) && !bus.Mailbox(to.key).IsReply() {
 			p.keepUnroutable(ctx, to, m)
 		}
 		return err
@@ -129,12 +147,15 @@ func (p *publisher) prepare(ctx context.Context, to route) (err error) {
 	case <-ctx.Done():
 		return fmt.Errorf("the broker is blocked: %w", context.Cause(ctx))
 	}
+	if err := p.declareOnce(ctx, to.spill); err != nil {
+		return err
+	}
 	return p.declareOnce(ctx, to.to)
 }
 
-// declareOnce declares a mailbox the first time that something is sent to it, and again after it was found missing.
-func (p *publisher) declareOnce(ctx context.Context, box bus.Mailbox) error {
-	if declared, err := p.isDeclared(box); declared || err != nil {
+// declareOnce declares a place the first time that something is sent to it, and again after it was found missing.
+func (p *publisher) declareOnce(ctx context.Context, at place) error {
+	if declared, err := p.isDeclared(at); declared || err != nil {
 		return err
 	}
 	select {
@@ -145,10 +166,10 @@ func (p *publisher) declareOnce(ctx context.Context, box bus.Mailbox) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if declared, err := p.isDeclared(box); declared || err != nil {
+	if declared, err := p.isDeclared(at); declared || err != nil {
 		return err
 	}
-	if err := p.bus.declare(p.generation, mailbox(box)); err != nil {
+	if err := p.bus.declare(p.generation, at.declarations()...); err != nil {
 		if p.conn.IsClosed() {
 			return fmt.Errorf("%w: %w", errGone, err)
 		}
@@ -156,25 +177,25 @@ func (p *publisher) declareOnce(ctx context.Context, box bus.Mailbox) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.declared[box] = true
+	p.declared[at] = true
 	return nil
 }
 
-func (p *publisher) isDeclared(box bus.Mailbox) (bool, error) {
+func (p *publisher) isDeclared(at place) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if time.Since(p.missed[box]) < mourning {
+	if time.Since(p.missed[at]) < mourning {
 		return false, fmt.Errorf("%w: it was deleted just now", ErrUnroutable)
 	}
-	return box == "" || p.declared[box], nil
+	return at.name == "" || p.declared[at], nil
 }
 
-// miss has a mailbox declared again, after a while.
-func (p *publisher) miss(box bus.Mailbox) {
+// miss has a place declared again, after a while.
+func (p *publisher) miss(at place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.declared[box] = false
-	p.missed[box] = time.Now()
+	p.declared[at] = false
+	p.missed[at] = time.Now()
 }
 
 // publish returns nil once the broker confirmed that a queue has m.

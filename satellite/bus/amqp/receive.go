@@ -2,10 +2,8 @@ package amqp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/rabbitmq/amqp091-go"
 
@@ -55,59 +53,6 @@ func (r *receiver) handle(ctx context.Context, g *generation, d amqp091.Delivery
 	result := bus.Call(ctx, r.handler, m)
 	<-r.running
 	if err := r.settle(ctx, d, m, result); err != nil {
-		r.log.Info("a message could not be settled and comes again", "mailbox", r.from, "message", m.ID, "generation", g.epoch, "error", err)
+		r.log.Debug("a message could not be settled and comes again", "mailbox", r.from, "message", m.ID, "generation", g.epoch, "error", err)
 	}
-}
-
-// settle does with a message what its handler decided, on the channel that it came by and on no other.
-//
-// Giving back is a nack, held back is a new message: up to RabbitMQ 4.2 a nack counts towards the broker's delivery limit,
-// from 4.3 only a reject does. Either way the count that Delivery shows is ours and does not move.
-func (r *receiver) settle(ctx context.Context, d amqp091.Delivery, m bus.Message, result error) error {
-	switch {
-	case result == nil:
-		return d.Ack(false)
-	case bus.Rejected(result) && r.from != bus.Dead:
-		return d.Reject(false)
-	case ctx.Err() != nil:
-		return d.Nack(false, true)
-	case m.Delivery >= bus.DeliveryLimit && r.from != bus.Dead:
-		return d.Reject(false)
-	}
-	return r.holdBack(ctx, d, m)
-}
-
-// holdBack puts the message into a tier and acknowledges it here once it is there. A broker that takes no messages is not
-// the message's fault: it is tried until its connection ends.
-func (r *receiver) holdBack(ctx context.Context, d amqp091.Delivery, m bus.Message) error {
-	again := publishing(bus.Message{ID: m.ID, Body: d.Body})
-	again.Timestamp = d.Timestamp
-	again.Headers = amqp091.Table{failures(r.from): int64(m.Delivery)}
-	for {
-		wait := r.config.tierFor(bus.Backoff(m.Delivery + 1))
-		err := r.send(ctx, route{exchange: tierName(wait), key: string(r.from)}, again)
-		if err == nil {
-			return d.Ack(false)
-		}
-		if pause(ctx, time.Second) != nil {
-			return errors.Join(err, d.Nack(false, true))
-		}
-	}
-}
-
-// message is what a delivery holds. Delivery counts the times that a handler in this mailbox failed, which the message
-// carries. The broker's x-delivery-count also counts lost connections and shutdowns, which are nobody's failure.
-func (r *receiver) message(d amqp091.Delivery) bus.Message {
-	m := bus.Message{ID: d.MessageId, Body: d.Body, Delivery: 1}
-	if failed, ok := d.Headers[failures(r.from)].(int64); ok && failed > 0 {
-		m.Delivery += int(min(failed, unlimited))
-	}
-	return m
-}
-
-// failures is the header that counts them. It names the mailbox, since in dead a message starts anew.
-func failures(box bus.Mailbox) string { return "failed." + string(box) }
-
-func publishing(m bus.Message) amqp091.Publishing {
-	return amqp091.Publishing{MessageId: m.ID, Body: m.Body, DeliveryMode: amqp091.Persistent, ContentType: "application/json", Timestamp: time.Now()}
 }

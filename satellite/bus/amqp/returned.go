@@ -32,7 +32,7 @@ func (p *publisher) wasReturned(id string) (reason string, ok bool) {
 func (p *publisher) keepUnroutable(ctx context.Context, to route, m amqp091.Publishing) {
 	p.bus.unroutable.Add(1)
 	p.bus.log.Error("the broker has no queue for a message", "broker", p.broker, "exchange", to.exchange, "mailbox", to.key, "message", m.MessageId)
-	if to.to == "" {
+	if to.to.name == "" {
 		p.cut() // a new generation declares what every site has
 		return
 	}

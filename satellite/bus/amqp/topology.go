@@ -1,10 +1,7 @@
 package amqp
 
 import (
-	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -17,6 +14,9 @@ import (
 //	Send -> lamplighter (direct, by name) -> local.ping, local.tls, dead ...
 //	delivered too often, rejected -> lamplighter.dead (fanout) -> dead
 //	held back -> lamplighter.wait.500ms (fanout) -> a queue of that name, whose TTL ends -> lamplighter, by name
+//	Send to an own mailbox -> local@a (fanout), by the Spill mailbox's name -> local@a, whose TTL ends -> lamplighter, by that name
+//	Tell -> lamplighter.hello (fanout), or lamplighter.talk -> an exclusive queue for each hearer
+//	Append -> lamplighter -> a stream of the log's name
 //	without a queue -> lamplighter.unroutable (fanout) -> a queue of that name
 //
 // lamplighter has no alternate exchange: with one, a mandatory publish that no mailbox gets counts as routed and is
@@ -26,6 +26,8 @@ const (
 	tasks       = "lamplighter"
 	deadLetters = "lamplighter.dead"
 	waiting     = "lamplighter.wait."
+	hello       = "lamplighter.hello"
+	talk        = "lamplighter.talk"
 	// Unroutable holds copies of the last 10,000 messages for which the broker had no queue, for a person to look at.
 	Unroutable bus.Mailbox = "lamplighter.unroutable"
 )
@@ -43,6 +45,7 @@ const (
 // declaration is an exchange or a queue as it should be. Declaring is harmless where it is so, and fails where it is otherwise.
 type declaration interface {
 	declare(*amqp091.Channel) error
+	find(*amqp091.Channel) error // whether it is there, however it is
 	String() string
 }
 
@@ -57,16 +60,21 @@ func (e exchange) declare(ch *amqp091.Channel) error {
 	return ch.ExchangeDeclare(e.name, e.kind, true, false, false, false, e.arguments)
 }
 
+func (e exchange) find(ch *amqp091.Channel) error {
+	return ch.ExchangeDeclarePassive(e.name, e.kind, true, false, false, false, nil)
+}
+
 type queue struct {
 	name      string
 	arguments amqp091.Table
 	bound     []string // to these exchanges, with the queue's name as key
+	passing   bool     // it belongs to one connection and ends with it
 }
 
 func (q queue) String() string { return "queue " + q.name }
 
 func (q queue) declare(ch *amqp091.Channel) error {
-	if _, err := ch.QueueDeclare(q.name, true, false, false, false, q.arguments); err != nil {
+	if _, err := ch.QueueDeclare(q.name, !q.passing, q.passing, q.passing, false, q.arguments); err != nil {
 		return err
 	}
 	for _, from := range q.bound {
@@ -77,21 +85,9 @@ func (q queue) declare(ch *amqp091.Channel) error {
 	return nil
 }
 
-// mailbox is the queue of a mailbox. The broker moves a message to dead when it was delivered too often: its last resort, as
-// each connection that ends counts as well up to 4.2. It keeps the message until dead has it.
-func mailbox(name bus.Mailbox) queue {
-	switch name {
-	case bus.Dead:
-		return queue{string(name), amqp091.Table{"x-queue-type": "quorum", "x-delivery-limit": int32(unlimited)}, []string{tasks, deadLetters}}
-	case Unroutable:
-		return queue{string(name), amqp091.Table{
-			"x-queue-type": "quorum", "x-delivery-limit": int32(unlimited), "x-max-length": int32(unroutableLength), "x-overflow": "drop-head",
-		}, []string{string(name)}}
-	}
-	return queue{string(name), amqp091.Table{
-		"x-queue-type": "quorum", "x-delivery-limit": int32(bus.DeliveryLimit),
-		"x-dead-letter-exchange": deadLetters, "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
-	}, []string{tasks}}
+func (q queue) find(ch *amqp091.Channel) error {
+	_, err := ch.QueueDeclarePassive(q.name, !q.passing, q.passing, q.passing, false, nil)
+	return err
 }
 
 // tier is where messages wait for d. One time per queue, because only the head of a queue expires.
@@ -99,7 +95,7 @@ func tier(d time.Duration) (exchange, queue) {
 	return exchange{name: tierName(d), kind: "fanout"}, queue{tierName(d), amqp091.Table{
 		"x-queue-type": "quorum", "x-message-ttl": d.Milliseconds(),
 		"x-dead-letter-exchange": tasks, "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish",
-	}, []string{tierName(d)}}
+	}, []string{tierName(d)}, false}
 }
 
 func tierName(d time.Duration) string { return waiting + d.String() }
@@ -124,56 +120,10 @@ var exchanges = []declaration{
 
 // site is what every virtual host holds before its first mailbox, in the order in which it can be declared.
 func (c Config) site() []declaration {
-	all := append(slices.Clone(exchanges), mailbox(Unroutable), mailbox(bus.Dead))
+	all := append(slices.Clone(exchanges), exchange{name: hello, kind: "fanout"}, exchange{name: talk, kind: "fanout"}, mailbox(Unroutable), mailbox(bus.Dead))
 	for _, d := range c.Tiers {
 		exchange, queue := tier(d)
 		all = append(all, exchange, queue)
 	}
 	return all
-}
-
-// declare declares each thing on a channel of its own, since the broker closes the channel on which one fails. Never passively:
-// that would show no difference.
-func (b *Bus) declare(g *generation, all ...declaration) error {
-	for _, d := range all {
-		err := g.within(b.limits.request, func() error {
-			ch, err := g.conn.Channel()
-			if err != nil {
-				return err
-			}
-			defer ch.Close()
-			return d.declare(ch)
-		})
-		if differs(err) {
-			err = fmt.Errorf("%w: %w", ErrMismatch, err)
-		}
-		if err != nil {
-			return fmt.Errorf("declare %s on %s: %w", d, g.broker, err)
-		}
-	}
-	return nil
-}
-
-// inspect asks passively, which is right here: nothing is to be declared.
-func (b *Bus) inspect(g *generation, box bus.Mailbox) (q amqp091.Queue, err error) {
-	err = g.within(b.limits.request, func() error {
-		ch, err := g.conn.Channel()
-		if err != nil {
-			return err
-		}
-		defer ch.Close()
-		q, err = ch.QueueDeclarePassive(string(box), true, false, false, false, nil)
-		return err
-	})
-	if err != nil {
-		return q, fmt.Errorf("look at %s on %s: %w", box, g.broker, err)
-	}
-	return q, nil
-}
-
-// differs finds PRECONDITION_FAILED for a difference; a queue without a leader just now may say it for other reasons.
-func differs(err error) bool {
-	var refused *amqp091.Error
-	return errors.As(err, &refused) && refused.Code == amqp091.PreconditionFailed &&
-		(strings.Contains(refused.Reason, "inequivalent") || strings.Contains(refused.Reason, "invalid arg"))
 }

@@ -1,4 +1,4 @@
-// Package bustest is the contract of package bus as tests. Every bus passes it: Memory, and RabbitMQ when it comes.
+// Package bustest is the contract of package bus as tests. Every bus passes it: Memory, and RabbitMQ.
 //
 // It waits for conditions with a deadline, never for time to pass, so that it holds for a broker across a network too. A bus
 // under test should hold messages back only briefly.
@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,6 +40,11 @@ func Test(t *testing.T, open func(*testing.T) bus.Bus) {
 		"a message held back does not hold up the others":                  heldBackAlone,
 		"a receiver that may hold nothing is refused":                      zeroBounds,
 		"what is sent while handling arrives although the handler is busy": sendWhileHandling,
+		"a dead message says why, in few words":                            saysWhy,
+		"a dead message says why also when it comes again":                 saysWhyAgain,
+		"a reply mailbox exists while somebody receives from it":           replies,
+		"an answer that a handler failed on is dropped":                    failedAnswer,
+		"a mailbox is told where to spill if it is an own one":             spillIsChecked,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -172,6 +178,9 @@ func rejected(t *testing.T, b bus.Bus) {
 	if dead.ID != "a" || string(dead.Body) != "body of a" {
 		t.Errorf("dead holds %s %q, want a and its body", dead.ID, dead.Body)
 	}
+	if dead.Why != "read it: garbage" {
+		t.Errorf("it says that it is dead because of %q", dead.Why)
+	}
 	if n := handled.Load(); n != 1 {
 		t.Errorf("handled %d times, want 1", n)
 	}
@@ -189,6 +198,9 @@ func limited(t *testing.T, b bus.Bus) {
 	stop()
 	if n := handled.Load(); dead.ID != "a" || n != bus.DeliveryLimit {
 		t.Errorf("dead holds %s after %d deliveries, want a after %d", dead.ID, n, bus.DeliveryLimit)
+	}
+	if !strings.Contains(dead.Why, "never") {
+		t.Errorf("it says that it is dead because of %q, want the last error", dead.Why)
 	}
 	empty(t, b, box)
 }

@@ -1,0 +1,135 @@
+package inventory
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// NetBox is a Source that reads the devices of a NetBox, 3.6 to 4.x, that have an out-of-band address (oob_ip).
+//
+// It pages by the device's number (id__gt, ordering=id): by offset a device that is deleted meanwhile would have another one passed
+// over. A custom field bmc_COLUMN is that column of an inventory (bmc_protocol, bmc_login ...); all others are labels cf_NAME.
+type NetBox struct {
+	Endpoint
+	// Filters are parameters of the query, such as site=ams1 or status=active. NetBox ignores one that it does not know.
+	Filters [][2]string
+	// ID is what the BMC's ID is: asset_tag, name, serial, id, or cf.NAME for a custom field; empty: asset_tag.
+	ID string
+	// Page is how many devices are asked for at once; 0: 1000, which is the most that NetBox gives unless it is set up otherwise.
+	Page int
+}
+
+// BMCs reads all devices.
+func (n NetBox) BMCs(ctx context.Context, known Known) (Answer, error) {
+	talk, err := n.talk(ctx, netboxToken)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer talk.end()
+	read := &netboxReading{NetBox: n, conversation: talk, reading: newReading(known), types: map[int64]netboxType{}, racks: map[int64]netboxRack{}}
+	if read.Page == 0 {
+		read.Page = 1000
+	}
+	_, err = walk(ctx, read, "/api/dcim/device-types/", nil, func(t netboxType) int64 { read.types[t.ID] = t; return t.ID })
+	if err == nil {
+		_, err = walk(ctx, read, "/api/dcim/racks/", nil, func(r netboxRack) int64 { read.racks[r.ID] = r; return r.ID })
+	}
+	if err != nil {
+		return Answer{}, err
+	}
+	filters := url.Values{"exclude": {"config_context"}} // which would have NetBox render each device's configuration
+	for _, f := range n.Filters {
+		filters.Add(f[0], f[1])
+	}
+	n.Page = read.Page
+	count, err := walk(ctx, read, "/api/dcim/devices/", filters, read.device)
+	if err != nil {
+		return Answer{}, err
+	}
+	read.answer.Read, read.answer.Of = count, count
+	return read.answer, nil
+}
+
+// netboxToken sends a token of either kind: those of NetBox 4.5 and later begin with nbt_.
+func netboxToken(r *http.Request, c Credentials) {
+	if strings.HasPrefix(c.Password.Reveal(), "nbt_") {
+		bearer(r, c)
+		return
+	}
+	r.Header.Set("Authorization", "Token "+c.Password.Reveal())
+}
+
+type netboxReading struct {
+	NetBox
+	*conversation
+	*reading
+	types map[int64]netboxType
+	racks map[int64]netboxRack
+}
+
+// walk reads a list of NetBox page by page, by number, and says how many records there were. Each page says how many are left: as
+// many must come.
+func walk[T any](ctx context.Context, n *netboxReading, path string, filters url.Values, take func(T) int64) (total int, err error) {
+	for last := int64(-1); ; {
+		query := url.Values{"limit": {strconv.Itoa(n.Page)}, "ordering": {"id"}}
+		for name, values := range filters {
+			query[name] = values
+		}
+		if last >= 0 {
+			query.Set("id__gt", strconv.FormatInt(last, 10))
+		}
+		left, read, more := -1, 0, false
+		err := n.page(ctx, path, query, func(_ http.Header, body io.Reader) error {
+			s := stream{
+				each: func(d *json.Decoder) error {
+					var record T
+					if err := d.Decode(&record); err != nil {
+						return fmt.Errorf("record %d: %w", total+read+1, err)
+					}
+					id := take(record)
+					if id <= last {
+						return fmt.Errorf("number %d comes after number %d: the order by id, or the filter id__gt, is not obeyed", id, last)
+					}
+					last = id
+					read++
+					return nil
+				},
+				beside: func(name string, value json.RawMessage) {
+					switch name {
+					case "count":
+						_ = json.Unmarshal(value, &left)
+					case "next":
+						more = string(value) != "null"
+					}
+				},
+			}
+			if err := s.read(body, "results"); err != nil {
+				return err
+			}
+			return complete(total, read, left, more)
+		})
+		total += read
+		if err != nil || !more {
+			return total, err
+		}
+	}
+}
+
+// complete says what is wrong with a page of read records, of which left were to come in all.
+func complete(before, read, left int, more bool) error {
+	switch {
+	case left < 0:
+		return fmt.Errorf("it does not say how many records there are (count)")
+	case read > left, !more && read != left:
+		return fmt.Errorf("read %d of %d records: the list is not whole", before+read, before+left)
+	case more && read == 0:
+		return fmt.Errorf("read %d of %d records, and then an empty page", before, before+left)
+	}
+	return nil
+}

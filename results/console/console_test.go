@@ -1,0 +1,180 @@
+package console
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"mime"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/andybalholm/brotli"
+)
+
+func opened(t *testing.T) *Console {
+	t.Helper()
+	c, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// ask asks for a path with headers, name and value in turn.
+func ask(handle http.HandlerFunc, path string, header ...string) *http.Response {
+	r := httptest.NewRequest("GET", path, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	handle(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, resp *http.Response) []byte {
+	t.Helper()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.Header.Get("Content-Encoding") == "br" {
+		if text, err = io.ReadAll(brotli.NewReader(bytes.NewReader(text))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if resp.Header.Get("Content-Encoding") == "gzip" {
+		plain, err := gzip.NewReader(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err = io.ReadAll(plain); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return text
+}
+
+func TestTheFilesThatAreServedAreThoseOfTheRepository(t *testing.T) {
+	c := opened(t)
+	c.Squeeze(t.Context())
+	for name := range c.files {
+		want, err := os.ReadFile("web/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for encoding, sent := range map[string]string{"": "", "gzip": "gzip", "gzip, br": "br", "br;q=0, gzip": "gzip", "deflate": ""} {
+			resp := ask(c.File, Base+c.version+"/"+name, "Accept-Encoding", encoding)
+			if got := body(t, resp); resp.StatusCode != 200 || !bytes.Equal(got, want) || resp.Header.Get("Content-Encoding") != sent {
+				t.Errorf("%s as %q: %d, %d bytes, want the %d of the repository", name, encoding, resp.StatusCode, len(got), len(want))
+			}
+			kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+			if err != nil || strings.HasSuffix(name, ".js") && kind != "text/javascript" || strings.HasSuffix(name, ".css") && kind != "text/css" {
+				t.Errorf("%s is sent as %q", name, kind)
+			}
+		}
+	}
+}
+
+func TestABrowserAsksOnceForAFileAndEachTimeForThePage(t *testing.T) {
+	c := opened(t)
+	file := ask(c.File, Base+c.version+"/main.js")
+	if got := file.Header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
+		t.Errorf("a file: %q", got)
+	}
+	page := ask(c.Page, "/")
+	if got := page.Header.Get("Cache-Control"); got != "no-cache" {
+		t.Errorf("the page: %q", got)
+	}
+	for _, tag := range []string{page.Header.Get("ETag"), `"other", W/` + page.Header.Get("ETag")} {
+		if again := ask(c.Page, "/", "If-None-Match", tag); again.StatusCode != 304 || len(body(t, again)) > 0 {
+			t.Errorf("the same page again: %d", again.StatusCode)
+		}
+	}
+	for _, path := range []string{Base + "0123456789abcdef/main.js", Base + c.version + "/nothing.js", Base + c.version + "/../console.go", Base + "main.js", Base} {
+		if resp := ask(c.File, path); resp.StatusCode != 404 {
+			t.Errorf("%s: %d, want 404", path, resp.StatusCode)
+		}
+	}
+}
+
+func TestGzipIsSentToThoseWhoReadIt(t *testing.T) {
+	for header, want := range map[string]bool{
+		"": false, "gzip": true, "deflate, gzip;q=1.0, *;q=0.5": true, "gzip;q=0": false, "gzip; q=0.0": false, "br": false, "*": true, "identity": false,
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Accept-Encoding", header)
+		if got := ReadsGzip(r); got != want {
+			t.Errorf("%q: %v", header, got)
+		}
+	}
+}
+
+func TestThePageHoldsNoScriptAndNoStyleAndLoadsEachModuleAtOnce(t *testing.T) {
+	c := opened(t)
+	resp := ask(c.Page, "/")
+	page := string(body(t, resp))
+	if resp.Header.Get("Content-Security-Policy") != Policy {
+		t.Error("the page has no policy, or another")
+	}
+	for _, wrong := range []string{"unsafe", "http:", "https:", "*"} {
+		if strings.Contains(Policy, wrong) {
+			t.Errorf("the policy allows %s", wrong)
+		}
+	}
+	for _, wrong := range []string{"<style", "style=", "onload", "http:", "https:", "//"} {
+		if strings.Contains(page, wrong) {
+			t.Errorf("the page has %q", wrong)
+		}
+	}
+	if n := len(regexp.MustCompile(`<script type="module" src="[^"]+"></script>`).FindAllString(page, -1)); n != 1 || strings.Count(page, "<script") != 1 {
+		t.Errorf("the page has %d scripts by address, %d in all, want one", n, strings.Count(page, "<script"))
+	}
+	for name := range c.files {
+		if want := `rel="modulepreload" href="` + Base + c.version + "/" + name; strings.HasSuffix(name, ".js") && !strings.Contains(page, want) {
+			t.Errorf("the page does not load %s at once", name)
+		}
+	}
+}
+
+// most is how many bytes scripts and styles may have, compressed as browsers read it: by Brotli, where the address is this machine's or HTTPS.
+// Over plain HTTP they read gzip only.
+const most, mostByGzip = 60_000, 66_000
+
+func TestScriptsAndStylesAreSmall(t *testing.T) {
+	c, squeezed, packed := opened(t), 0, 0
+	c.Squeeze(t.Context())
+	for name, f := range c.files {
+		if strings.HasSuffix(name, ".js") || strings.HasSuffix(name, ".css") {
+			squeezed, packed = squeezed+len(*f.brotli.Load()), packed+len(f.packed)
+		}
+	}
+	t.Logf("%d bytes by Brotli, %d by gzip", squeezed, packed)
+	if squeezed > most || packed > mostByGzip || squeezed == 0 {
+		t.Errorf("scripts and styles have %d bytes by Brotli, %d by gzip; want at most %d, %d", squeezed, packed, most, mostByGzip)
+	}
+}
+
+func TestUntilBrotliIsMadeGzipIsSent(t *testing.T) {
+	f := newFile("text/javascript", bytes.Repeat([]byte("export const a = 1;\n"), 100))
+	serve := func() string {
+		return ask(f.send, "/", "Accept-Encoding", "gzip, br").Header.Get("Content-Encoding")
+	}
+	if got := serve(); got != "gzip" {
+		t.Errorf("before: %q", got)
+	}
+	f.squeeze()
+	if got := serve(); got != "br" {
+		t.Errorf("after: %q", got)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := &Console{shell: newFile("", nil), files: map[string]*file{"a": newFile("", []byte("a"))}}
+	if c.Squeeze(ended); c.files["a"].brotli.Load() != nil {
+		t.Error("it goes on after its end")
+	}
+}

@@ -1,0 +1,84 @@
+// What people do: acknowledge, and check again. Who may not is told why.
+
+import { call, get, lines, pathOf, Problem, send } from "./api.js";
+import { modal } from "./parts.js";
+import { route } from "./route.js";
+import { h, signal } from "./view.js";
+
+/** @type {ReturnType<typeof signal<Me | null>>} */
+export const me = signal(/** @type {Me | null} */ (null));
+
+export async function start() {
+  me.set(await get("/me").catch(() => null));
+}
+
+/** Signs in: the browser keeps the token where no script can read it. @param {string} token */
+export async function signIn(token) {
+  await call("/session", { method: "POST", headers: { Authorization: `Bearer ${token.trim()}` } });
+  location.reload();
+}
+
+/** Why one may not act; "" where one may. */
+export function barred() {
+  const who = me();
+  if (route().query.kiosk) return "This is a wall display.";
+  if (!who) return "It is not known yet who you are.";
+  return who.scope === "operator" ? "" : `${who.name} is a ${who.scope}: this wants an operator.`;
+}
+
+/** A button that acts, or says why it does not. @param {string} text @param {() => void} act @param {Record<string, any>} [props] */
+export function button(text, act, props = {}) {
+  return h("button", { type: "button", ...props, "aria-disabled": () => (barred() ? "true" : null), title: () => barred() || props.title || null, onclick: () => barred() || act() }, text);
+}
+
+const remembered = "lamplighter.name";
+
+/**
+ * Asks for a note, and says what will happen before it does.
+ * @param {string} what @param {(body: { note: string, who?: string, until?: string }) => Promise<unknown>} act
+ */
+export function note(what, act) {
+  const text = h("textarea", { name: "note", rows: 3, maxlength: 1000, required: true });
+  const name = me.peek()?.local ? h("input", { name: "who", required: true, maxlength: 100, value: localStorage.getItem(remembered) ?? "" }) : null;
+  const wrong = h("p", { class: "wrong", role: "alert" });
+  modal(what, (close) => [
+    h("form", { onsubmit: async (event) => {
+      event.preventDefault();
+      if (name) localStorage.setItem(remembered, name.value);
+      try {
+        await act({ note: text.value, ...(name ? { who: name.value } : {}) });
+        close();
+      } catch (err) {
+        wrong.textContent = err instanceof Problem ? `${err.title}: ${err.detail} (request ${err.id})` : String(err);
+      }
+    } },
+    h("label", null, "Note", text), name && h("label", null, "Your name", name),
+    wrong,
+    h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, "Acknowledge"), h("button", { type: "button", onclick: close }, "Cancel")))]);
+  text.focus();
+}
+
+/** @param {string} id a BMC */
+export const ack = (id) => note(`Acknowledge ${id}: it ends by itself when the BMC is healthy again`, (body) => send("PUT", `${pathOf(id)}/ack`, body));
+/** @param {Incident} i */
+export const ackIncident = (i) => note(`Acknowledge "${i.title}" with its ${i.failing} failing BMCs`, (body) => send("PUT", `/incidents/${encodeURIComponent(i.id)}/ack`, body));
+
+/**
+ * A check of a BMC that a person asked for, step by step.
+ * @param {string} id @param {(now: Recheck) => void} tell
+ */
+export async function recheck(id, tell) {
+  const now = /** @type {Recheck} */ ({ asked: Date.now(), steps: [], ended: false, wrong: "" });
+  tell({ ...now });
+  try {
+    await lines(await call(`${pathOf(id)}/recheck`, { method: "POST", body: "{}" }), (line) => {
+      const step = /** @type {Step} */ (JSON.parse(line));
+      now.steps = [...now.steps, step];
+      if (step.kind === "error") now.wrong = step.text ?? "it broke off";
+      tell({ ...now });
+    });
+  } catch (err) {
+    now.wrong = err instanceof Problem ? `${err.title}: ${err.detail}` : "the connection broke off; the round goes on without us";
+  }
+  tell({ ...now, ended: true });
+}

@@ -1,0 +1,89 @@
+// What is on every page: where one can go, whether what is seen is current, and the line that says so when it is not.
+
+import { signIn } from "./act.js";
+import { go, route, to } from "./route.js";
+import { fleet, heard, held, judged, link, pause, paused, returned, tick } from "./feed.js";
+import { ago, ahead, clock, now, span, zone } from "./time.js";
+import { effect, h } from "./view.js";
+
+const LOST = "NO FEED";
+
+/** The feed in a few words. @returns {{ kind: string, text: string }} */
+function chip() {
+  const { state, since } = link();
+  if (state === "refused") return { kind: "lost", text: "SIGNED OUT" };
+  if (state === "lost") return { kind: "lost", text: heard() ? `${LOST} since ${clock(heard())}` : LOST };
+  if (paused()) return { kind: "paused", text: `Paused (${held()} ${held() === 1 ? "change" : "changes"})` };
+  if (state === "connecting") return { kind: "wait", text: `Connecting ${span(now() - since)}` };
+  if (state === "catching up") return { kind: "wait", text: "Catching up" };
+  return { kind: "live", text: `Live ${span(now() - heard())}` };
+}
+
+/** The newest round that was judged anywhere: how old what the server knows is. */
+function checked() {
+  const newest = Object.values(judged()).sort().at(-1);
+  return newest ? `checked ${ago(newest)} ago` : "no check yet";
+}
+
+function search() {
+  const field = h("input", { type: "search", name: "q", id: "search", placeholder: "Search BMC, serial, address", "aria-label": "Search", autocomplete: "off",
+    value: () => (route().path === "/search" ? (route().query.q ?? "") : "") });
+  return h("form", { role: "search", class: "search", onsubmit: (event) => {
+    event.preventDefault();
+    if (field.value.trim()) go(to("/search", { q: field.value.trim() }));
+  } }, field);
+}
+
+export function header() {
+  return h("header", { class: "top" },
+    h("a", { class: "brand", href: "/", "aria-label": "Lamplighter, fleet" }, "Lamplighter"),
+    h("nav", { class: "places", "aria-label": "pages" }, ["Incidents", "Silences", "Satellites", "Chain", "Audit"].map((name) => [name, `/${name.toLowerCase()}`]).map(([name, href]) => h("a", { href, "aria-current": () => (route().path === href ? "page" : null) }, name))),
+    search(),
+    h("div", { class: "status" },
+      h("button", { type: "button", class: "plain", title: "times are shown in this zone", onclick: () => zone.set(zone.peek() === "UTC" ? "local" : "UTC") },
+        () => (zone() === "UTC" ? "UTC" : "local time")),
+      h("span", { class: "faint checked", title: "how old the newest check is" }, checked),
+      h("span", { class: () => `chip ${chip().kind}`, role: "status", "aria-live": "off", id: "feed" }, () => chip().text),
+      h("button", { type: "button", class: "plain", "aria-pressed": () => String(paused()), title: "hold what comes back (p)", onclick: () => pause(!paused.peek()) },
+        () => (paused() ? "Resume" : "Pause"))));
+}
+
+/** Where a person shows a token. */
+function sign() {
+  if (!isSecureContext) return h("p", null, "Signing in needs HTTPS: a browser keeps no token of a page that others can read on the way.");
+  const token = h("input", { type: "password", name: "token", autocomplete: "current-password", placeholder: "lamp_…", "aria-label": "Token", required: true });
+  const wrong = h("p", { role: "alert" });
+  return h("form", { onsubmit: async (event) => {
+    event.preventDefault();
+    await signIn(token.value).catch((err) => (wrong.textContent = err.message));
+  } }, token, h("button", { type: "submit" }, "Sign in"), wrong);
+}
+
+/** The bar that cannot be overlooked. */
+export const banner = () => h("div", { class: "banners" }, () => {
+  const { state, why } = link();
+  if (state === "refused") return h("div", { class: "banner", role: "alert" }, h("strong", null, "SIGNED OUT. "), why, fleet() && " What is shown is last known.", sign());
+  if (state === "lost") {
+    return h("div", { class: "banner", role: "alert" }, h("strong", null, `${LOST}. `),
+      () => (heard() ? `Nothing was heard from the server since ${clock(heard())} (${span(now() - heard())}).` : "The server does not answer."), " All below is last known. Trying again by itself.");
+  }
+  if (returned()) return h("div", { class: "note", role: "status" }, returned());
+  if (Math.abs(ahead()) > 60_000) {
+    return h("div", { class: "note", role: "status" }, `This machine's clock is ${span(Math.abs(ahead()))} ${ahead() > 0 ? "behind" : "ahead of"} the server's; times shown are the server's.`);
+  }
+  return null;
+});
+
+/** The tab says it too. @param {HTMLLinkElement | null} icon */
+export function tab(icon) {
+  const base = icon?.getAttribute("href")?.replace(/[^/]*$/, "") ?? "";
+  effect(() => {
+    const { state } = link();
+    tick();
+    const failed = fleet()?.count().failed ?? 0;
+    const lost = state === "lost" || state === "refused";
+    document.title = `${lost ? `${LOST} · ` : failed ? `(${failed}) ` : ""}Lamplighter`;
+    icon?.setAttribute("href", `${base}icon${lost ? "-lost" : failed ? "-bad" : ""}.svg`);
+    document.body.classList.toggle("lost", lost);
+  });
+}

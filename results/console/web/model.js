@@ -1,0 +1,147 @@
+// The fleet in the browser: a letter per BMC, by number, and what it adds up to. Nothing here touches the page.
+
+import { groups, steps } from "./codes.js";
+
+export class Fleet {
+  /** @param {FleetMap} map */
+  constructor(map) {
+    this.name = map.map;
+    this.seq = map.seq;
+    this.placed = map.placed;
+    /** @type {Rack[]} */
+    this.racks = [];
+    let n = 0;
+    for (const { site, room, row, rack, letters } of map.racks) {
+      this.racks.push({ site, room, row, rack, from: n, to: n + letters.length });
+      n += letters.length;
+    }
+    this.size = n;
+    /** The letter of each BMC, as its character code. */
+    this.letters = new Uint8Array(n);
+    n = 0;
+    for (const { letters } of map.racks) for (let i = 0; i < letters.length; i++) this.letters[n++] = letters.charCodeAt(i);
+    /** @type {Map<number, string>} */
+    this.marks = new Map(Object.entries(map.marks).map(([number, marks]) => [Number(number), marks]));
+    /** When each number last changed, since the page was opened. @type {Map<number, number>} */
+    this.changed = new Map();
+  }
+
+  /** Takes in what changed. @param {[number, string][]} cells @param {number} now */
+  apply(cells, now) {
+    for (const [number, look] of cells) {
+      this.letters[number] = look.charCodeAt(0);
+      if (look.length > 1) this.marks.set(number, look.slice(1));
+      else this.marks.delete(number);
+      this.changed.set(number, now);
+    }
+  }
+
+  /** What differs from another reading of the same order. @param {Fleet} other @returns {[number, string][]} */
+  differences(other) {
+    /** @type {[number, string][]} */
+    const all = [];
+    for (let n = 0; n < this.size; n++) if (this.look(n) !== other.look(n)) all.push([n, this.look(n)]);
+    return all;
+  }
+
+  /** @param {number} n */
+  look(n) {
+    return String.fromCharCode(this.letters[n] ?? 63) + (this.marks.get(n) ?? "");
+  }
+
+  /** @param {number} from @param {number} to @returns {Count} */
+  count(from = 0, to = this.size) {
+    const letters = /** @type {Record<string, number>} */ ({});
+    const tally = new Uint32Array(128);
+    for (let n = from; n < to; n++) {
+      const c = /** @type {number} */ (this.letters[n]) & 127;
+      tally[c] = /** @type {number} */ (tally[c]) + 1;
+    }
+    for (let c = 0; c < 128; c++) if (tally[c]) letters[String.fromCharCode(c)] = /** @type {number} */ (tally[c]);
+    const count = /** @type {any} */ ({ total: to - from, letters, acked: 0 });
+    for (const { name, letters: of } of groups) count[name] = [...of].reduce((sum, letter) => sum + (letters[letter] ?? 0), 0);
+    for (const [n, marks] of this.marks) if (n >= from && n < to && marks.includes("a")) count.acked++;
+    return count;
+  }
+
+  /** The sites in order, each with its racks, which lie one after the other. */
+  sites() {
+    /** @type {{ site: string, racks: Rack[], from: number, to: number }[]} */
+    const all = [];
+    for (const rack of this.racks) {
+      const last = all[all.length - 1];
+      if (last && last.site === rack.site) {
+        last.racks.push(rack);
+        last.to = rack.to;
+      } else all.push({ site: rack.site, racks: [rack], from: rack.from, to: rack.to });
+    }
+    return all;
+  }
+
+  /** @param {{ site: string, room: string, row: string, rack: string }} of */
+  find(of) {
+    return this.racks.find((r) => r.rack === of.rack && r.row === of.row && r.room === of.room && r.site === of.site);
+  }
+}
+
+/** The step that most of the failing stopped at, and how many. @param {Count} count */
+export function common(count) {
+  let letter = "";
+  let most = 0;
+  for (const [of, n] of Object.entries(count.letters)) if (of in steps && n > most) [letter, most] = [of, n];
+  return { letter, most };
+}
+
+/** Where they failed: " (all at ping)". @param {Count} count */
+export function at(count) {
+  const { letter, most } = common(count);
+  return letter ? ` (${most === count.failed ? (most > 1 ? "all " : "") : `${number(most)} `}at ${steps[letter]})` : "";
+}
+
+/**
+ * What a tile shows: a rack event only where a quarter of it, or five with one step, fail. Worst-of would paint a fifth of all racks red.
+ * @param {Count} count
+ */
+export function tile(count) {
+  const { letter, most } = common(count);
+  const share = count.total ? count.failed / count.total : 0;
+  if (count.failed && (share >= 0.25 || most >= 5)) return { kind: "event", look: letter, text: `${letter} ${count.failed}/${count.total}` };
+  if (count.unknown && count.unknown / count.total >= 0.5) return { kind: "dark", look: "?", text: `? ${count.unknown}/${count.total}` };
+  if (count.failed) return { kind: "some", look: letter, text: `${letter} ${count.failed}/${count.total}` };
+  if (count.unknown) return { kind: "some", look: "?", text: `? ${count.unknown}` };
+  if (count.degraded) return { kind: "some", look: "!", text: `! ${count.degraded}` };
+  if (count.maintenance) return { kind: "quiet", look: "m", text: `m ${count.maintenance}` };
+  if (count.none === count.total) return { kind: "quiet", look: "-", text: "-" };
+  return { kind: "quiet", look: ".", text: "ok" };
+}
+
+/** How bad a count is, for sorting: the share that fails, then what is not known. @param {Count} count */
+export const weight = (count) => (count.total ? (count.failed * 1e6 + count.unknown * 1e3 + count.degraded) / count.total : 0);
+
+/** The rack in which the most of it fails. @param {Fleet} fleet */
+export function worst(fleet) {
+  let found = null;
+  let most = 0;
+  for (const rack of fleet.racks) {
+    const count = fleet.count(rack.from, rack.to);
+    const failed = count.failed * (0.5 + count.failed / count.total);
+    if (failed > most) [found, most] = [{ rack, count }, failed];
+  }
+  return found;
+}
+
+/** The line that says all within five seconds. @param {Fleet} fleet @param {number | null} incidents open ones; null: not known */
+export function sentence(fleet, incidents) {
+  const all = fleet.count();
+  if (!all.total) return "No BMC is known yet.";
+  const told = incidents === null ? "" : incidents === 0 ? "No incident. " : `${number(incidents)} ${incidents === 1 ? "incident" : "incidents"}. `;
+  const known = all.total - all.none;
+  if (!known) return `${number(all.total)} BMCs, none checked yet.`;
+  if (!all.failed) return `${told}No BMC of ${number(all.total)} fails${all.unknown ? `, ${number(all.unknown)} unknown` : ""}.`;
+  const bad = /** @type {NonNullable<ReturnType<typeof worst>>} */ (worst(fleet));
+  const where = [bad.rack.site, bad.rack.rack].filter(Boolean).join(" ") || "an unnamed rack";
+  return `${told}${number(all.failed)} of ${number(all.total)} BMCs failing. Worst: ${where}, ${bad.count.failed} of ${bad.count.total}${at(bad.count)}.`;
+}
+
+/** @param {number} n */
+export const number = (n) => n.toLocaleString("en-US");

@@ -1,0 +1,186 @@
+// Ourselves: are we blind somewhere; is the fleet slower, and what breaks next; is a verdict missing, and who did what?
+
+import { get } from "../api.js";
+import { took } from "../chain.js";
+import { on } from "../feed.js";
+import { later } from "../later.js";
+import { number } from "../model.js";
+import { age, moment, named, path, trouble } from "../parts.js";
+import { ask, bmcURL, incidentURL, route, siteURL, to } from "../route.js";
+import { quoted, where } from "../silence.js";
+import { acts, checks } from "../tables.js";
+import { clock, span } from "../time.js";
+import { cleanup, effect, h, list, signal } from "../view.js";
+
+/** @typedef {[string, (row: () => any) => Child, ((row: any) => number)?]} Told a title, a cell, and by what to sort */
+
+/** What the API says, asked again as long as it is looked at. @param {() => string} of */
+function asked(of) {
+  const got = signal(/** @type {any} */ (null));
+  const wrong = signal(/** @type {unknown} */ (null));
+  const look = async () => {
+    const path = of();
+    try {
+      const answer = await get(path);
+      if (path !== of()) return; // something else is asked by now
+      got.set(answer);
+      wrong.set(null);
+    } catch (err) {
+      wrong.set(err);
+    }
+  };
+  const soon = later(look);
+  effect(() => void look());
+  for (const event of ["hello", "resync", "hb"]) cleanup(on(event, () => soon(4000)));
+  return { got, wrong: () => (wrong() ? trouble(wrong(), look) : null) };
+}
+
+/** A part with a table; ?sort= is a title, and the most comes first. @param {Child} title @param {string} label @param {() => any[]} rows @param {(row: any) => string} key @param {Told[]} columns @param {...Child} more */
+function table(title, label, rows, key, columns, ...more) {
+  const by = () => columns.find(([name, , sort]) => sort && name === route().query.sort);
+  const sorted = () => {
+    const weight = by()?.[2];
+    return weight ? [...rows()].sort((a, b) => weight(b) - weight(a)) : rows();
+  };
+  return h("section", null, h("h2", null, title), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, h("table", null,
+    h("thead", null, h("tr", null, columns.map(([name, , sort]) => {
+      const is = () => by()?.[0] === name;
+      return h("th", { scope: "col", "aria-sort": () => (is() ? "descending" : null) }, sort ? h("button", { type: "button", onclick: () => ask({ sort: is() ? undefined : name }) }, name, () => (is() ? " ▾" : "")) : name);
+    }))),
+    list(h("tbody", null), sorted, key, (row) => h("tr", null, columns.map(([, cell, sort]) => h("td", { class: sort ? "number" : "" }, cell(row))))))), more);
+}
+
+/** @param {string} name @param {() => Child} text @param {...Child} more */
+const page = (name, text, ...more) => [path([["Fleet", "/"], [name, null]]), h("h1", { class: "sentence" }, text), more];
+/** @param {() => string} href @param {() => Child} text */
+const link = (href, text) => h("a", { href }, text);
+/** @param {string} filter */
+const found = (filter) => to("/search", { where: filter });
+const faint = (/** @type {Child} */ text) => h("p", { class: "faint" }, text);
+/** A column of a number. @param {string} name @param {(row: any) => number} of @param {(n: number, row: any) => Child} [as] @returns {Told} */
+const count = (name, of, as = number) => [name, (row) => () => as(of(row()), row()), of];
+/** @param {number | null | undefined} v */
+const ms = (v) => (v == null ? "-" : took(Math.round(v)));
+/** @param {string} name @param {(row: any) => number | null | undefined} of */
+const lasts = (name, of) => count(name, (row) => of(row) ?? -1, (_, row) => ms(of(row)));
+/** @param {number} n @param {number} of */
+const share = (n, of) => number(n) + (n && of ? ` (${((100 * n) / of).toFixed(1)} %)` : "");
+/** @param {number} n @param {string} what */
+const some = (n, what) => `${number(n)} ${what}${n === 1 ? "" : "s"}`;
+/** @param {any[]} all @param {(one: any) => number} of */
+const sum = (all, of) => all.reduce((n, one) => n + of(one), 0);
+/** @type {Told} */
+const site = ["Site", (s) => link(() => siteURL(s().site), () => named(s().site, "site"))];
+
+/** @param {import("../../types.js").Satellites} a */
+export function seen({ satellites, sites }) {
+  const silent = satellites.filter((s) => !s.heard);
+  const unseen = sum(satellites, (s) => sum(s.reasons, (r) => r.count));
+  const alone = sum(sites, (s) => s.alone);
+  return [
+    silent.length ? `Silent: ${silent.slice(0, 3).map((s) => `${s.satellite} (${named(s.site, "site")})`).join(", ")}${silent.length > 3 ? ` and ${silent.length - 3} more` : ""}.` : "No satellite is silent.",
+    unseen ? `Of ${some(unseen, "BMC")} nothing is known through our fault.` : "", alone ? `${some(alone, "BMC")} with no second satellite.` : "",
+  ].filter(Boolean).join(" ");
+}
+
+/** What can be said of a clock by the shortest way of a verdict. @param {number | null} way */
+export const clockWords = (way) => (way === null ? "-" : way < 0 ? `${took(-way)} ahead` : `≤ ${took(Math.max(1, way))} behind`);
+
+export function satellites() {
+  const { got, wrong } = asked(() => "/satellites");
+  /** @param {any} s @param {string} [reason] */
+  const of = ({ site, satellite }, reason = "") => found(where({ site, satellite, reason }));
+  return page("Satellites", () => (got() ? seen(got()) : "Satellites: loading …"), wrong,
+    table("Sites", "sites", () => got()?.sites ?? [], (s) => s.site, [
+      site, count("BMCs", (s) => s.bmcs), count("Satellites heard", (s) => s.satellites), count("No second satellite", (s) => s.alone, (n, s) => share(n, s.bmcs)),
+      count("Seen by a second only", (s) => s.disputed, (n, s) => (n ? h("a", { href: found(where({ site: s.site, reason: "self.path" })) }, number(n)) : 0))]),
+    table("Satellites", "satellites", () => got()?.satellites ?? [], (s) => `${s.site}/${s.satellite}`, [
+      site, ["Satellite", (s) => link(() => of(s()), () => s().satellite)],
+      ["Last heard", (s) => () => [s().heard ? null : h("b", { class: "wrong" }, "silent, "), age(s().last_at)]],
+      count("BMCs it asked last", (s) => s.bmcs), count("Checks/s", (s) => s.checks_per_second), lasts("Rounds late, p95", (s) => s.late.p95_ms), lasts("On the way, p95", (s) => s.way.p95_ms),
+      ["Its clock", (s) => () => clockWords(s().soonest_ms)], ["Version", (s) => () => s().version || "not told"],
+      ["Not known, our fault", (s) => () => (s().reasons.length ? s().reasons.map((/** @type {any} */ r) => [h("a", { href: of(s(), r.reason) }, r.reason), ` ${number(r.count)} `]) : "-")]],
+    faint(() => got() && `Counted since ${clock(got().from)}. Silent: for two intervals. Who owns a BMC is not told here: it is who asked it last. Whether a second satellite reaches it is tried when the first does not.`)));
+}
+
+/** @param {import("../../types.js").Chain} a */
+export function pace({ checks: all }) {
+  const worst = all.reduce((a, b) => (b.failed * (a.asked || 1) > a.failed * (b.asked || 1) ? b : a));
+  const slow = all.filter((c) => c.before?.p95_ms && c.p95_ms && c.p95_ms > 1.5 * c.before.p95_ms && c.p95_ms > c.before.p95_ms + 20);
+  return `${worst.failed ? `${worst.check} breaks most: ${share(worst.failed, worst.asked)} failed.` : "No check failed."} ${
+    slow.length ? `Slower than an hour before: ${slow.map((c) => `${c.check} (p95 ${ms(c.before?.p95_ms)} → ${ms(c.p95_ms)})`).join(", ")}.` : all.some((c) => c.before) ? "None is slower than an hour before." : ""}`;
+}
+
+/** What was counted of a check. @param {(row: any) => string} filter of those that fail there @returns {Told[]} */
+const counted = (filter) => [
+  count("Asked", (c) => c.asked), count("Failed", (c) => c.failed, (n, c) => (n ? h("a", { href: found(filter(c)) }, share(n, c.asked)) : 0)), count("Our fault", (c) => c.unknown), count("Not reached", (c) => c.not_reached),
+  lasts("p50", (c) => c.p50_ms), lasts("p95", (c) => c.p95_ms), lasts("p99", (c) => c.p99_ms),
+];
+
+/** As a filter. What is cut off, or no version, is only held. @param {string} name @param {string} text */
+const is = (name, text) => name + (text && (text.length > 60 || name === "firmware" && !/\p{Nd}/u.test(text)) ? "~" : "=") + quoted(text);
+/** The BMCs of a kind, as a filter. @param {any} g */
+export const kind = (g) => (g.other ? "" : `${is("vendor", g.vendor)} and ${is("firmware", g.firmware)}`);
+
+/** What breaks next. @param {import("../../types.js").Certificates} c */
+function calendar({ days, over, later, none }) {
+  /** @param {string} day */
+  const after = (day) => new Date(Date.parse(day) + 864e5).toISOString().slice(0, 10);
+  return h("section", null, h("h2", null, "What breaks next"),
+    h("p", null, h("a", { href: found("cert_not_after>=now and cert_not_after<now+30d") }, `${some(sum(days, (d) => d.count), "certificate")} to end within 30 days`), ", ",
+      h("a", { href: found("cert_not_after<now") }, `${number(over)} ended`), `, ${number(later)} later; of ${some(none, "BMC")} none is known.`),
+    h("ol", { class: "days" }, days.map(({ day, count }, i) => {
+      const date = new Date(day);
+      const text = [`${date.toLocaleDateString("en", { weekday: "short", timeZone: "UTC" })} ${day.slice(5)}`, h("b", null, number(count))];
+      return h("li", { style: i ? {} : { "grid-column-start": date.getUTCDay() || 7 } }, count ? h("a", { href: found(`cert_not_after>=${i ? day : "now"} and cert_not_after<${after(day)}`) }, text) : text);
+    })));
+}
+
+export function chain() {
+  const check = () => route().query.check ?? checks[0] ?? "";
+  const { got, wrong } = asked(() => to("/chain", { check: check() }));
+  const ends = asked(() => "/certificates");
+  return page("Chain", () => (got() ? pace(got()) : "Chain: loading …"), wrong, ends.wrong,
+    table("Checks", "checks", () => got()?.checks ?? [], (c) => c.check, [
+      ["Check", (c) => h("a", { href: () => to("/chain", { ...route().query, check: c().check }), "aria-current": () => (c().check === check() ? "true" : null) }, () => c().check)],
+      ...counted((c) => where({ failed: c.check })), lasts("p95 before", (c) => c.before?.p95_ms)],
+    faint(() => got() && `${number(got().rounds)} rounds since ${clock(got().from)}. Durations of what went well, within 6.25 %; before: in the hour before. The link of a count lists what fails there now.`)),
+    table(() => `${check()} by vendor and firmware`, "by vendor and firmware", () => got()?.groups ?? [], (g) => kind(g), [
+      ["Vendor, firmware", (g) => link(() => found(kind(g())), () => (g().other ? "all others" : `${named(g().vendor, "vendor")}, ${named(g().firmware, "firmware known")}`))],
+      ...counted((g) => [kind(g), where({ failed: g.check })].filter(Boolean).join(" and "))]),
+    () => ends.got() && calendar(ends.got()));
+}
+
+/** @param {import("../../types.js").Rounds} a */
+export function missing({ known, settle_s, sites }) {
+  const [expected, lost, silent] = [sum(sites, (s) => s.expected), sum(sites, (s) => s.lost), sum(sites, (s) => s.silent)];
+  if (!known) return "No inventory is known here, so it cannot be said which rounds are missing.";
+  if (!expected) return `No round is judged yet: one is, ${span(settle_s * 1000)} after it was due.`;
+  return `${lost ? some(lost, "round") : "No round"} of ${number(expected)} ${lost > 1 ? "are" : "is"} lost${silent ? `; ${some(silent, "BMC")} without a verdict for two intervals` : ""}.`;
+}
+
+export function audit() {
+  const { got, wrong } = asked(() => "/audit/rounds");
+  const done = asked(() => to("/audit", { limit: "200", do: route().query.do }));
+  const sites = () => got()?.sites ?? [];
+  const all = (/** @type {string} */ of) => sites().flatMap((/** @type {any} */ s) => s[of].map((/** @type {any} */ one) => ({ site: s.site, ...one })));
+  /** @param {string} names @returns {Told[]} */
+  const counts = (names) => names.split(" ").map((name) => count(name, (row) => row[name.toLowerCase()]));
+  /** @type {Told} */
+  const bmc = ["BMC", (l) => link(() => bmcURL(l().bmc), () => l().bmc)];
+  return page("Audit", () => (got() ? missing(got()) : "Audit: loading …"), wrong, done.wrong,
+    table("Rounds by site", "rounds by site", sites, (s) => s.site, [
+      site, ["Due", (s) => () => (s().until > s().from ? `${clock(s().from)} to ${clock(s().until)}` : `from ${clock(s().from)}`)], ...counts("BMCs Expected Seen Merged Skipped Lost Late Silent Pending"), count("Twice", (s) => s.read.duplicates + s.read.twice)]),
+    table("Rounds by tier", "rounds by tier", () => all("satellites"), (t) => `${t.site}/${t.satellite}`, [site, ["Satellite", (t) => () => t().satellite], ...counts("Started Judged Seen"), ["Reported", (t) => () => age(t().reported_at)]],
+      faint("Started: the bus had it. Judged: its satellite had the verdict. Seen: the verdict is here. All in the last 24 h since this process began; lamplighter audit knows what was before.")),
+    () => all("lost_rounds").length > 0 && table("Lost rounds", "lost rounds", () => all("lost_rounds"), (l) => l.round, [["Due", (l) => moment(l().due)], bmc, ["Where", (l) => () => l().where]]),
+    () => all("silent_bmcs").length > 0 && table("No verdict for two intervals", "silent BMCs", () => all("silent_bmcs"), (s) => s.bmc, [bmc, ["Since", (s) => moment(s().since)]]),
+    table("Who did what", "who did what", () => done.got()?.items ?? [], (a) => a.number, [
+      ["When", (a) => moment(a().at)], ["Who", (a) => a().who], ["Did", (a) => a().do],
+      ["What to", (a) => {
+        const { bmc, incident, where, silence, count } = a();
+        return [bmc && h("a", { href: bmcURL(bmc) }, bmc), incident && h("a", { href: incidentURL(incident) }, incident), " ", where ? h("a", { href: found(where) }, where) : silence, count && ` (${some(count, "BMC")})`];
+      }], ["Note", (a) => a().note]],
+    h("div", { class: "bar-of-buttons" }, ["", ...acts].map((act) => h("button", { type: "button", "aria-pressed": () => String((route().query.do ?? "") === act), onclick: () => ask({ do: act || undefined }) }, act || "all"))),
+    () => (done.got()?.items.length === 0 ? faint("Nobody did.") : done.got()?.next ? faint("The newest 200; the API has all.") : null)));
+}

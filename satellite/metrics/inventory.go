@@ -1,0 +1,39 @@
+package metrics
+
+import (
+	"time"
+
+	"lamplighter/inventory"
+)
+
+// Inventory has now asked for what was synced, and how that went.
+func (m *Metrics) Inventory(now func() (inventory.Register, inventory.Status)) {
+	synced := gauge("lamplighter_inventory_age_seconds", "How long ago the inventory's sources last answered; absent when they never did.")
+	up := gauge("lamplighter_inventory_up", "1 while the last sync of the inventory went well.")
+	counted := gauge("lamplighter_inventory_snapshot", "Number of the fleet's snapshot; it grows by one with each change.")
+	withheld := gauge("lamplighter_inventory_withheld_bmcs", "BMCs that would go if the withheld answer of the sources were believed; 0: nothing is withheld. It waits for lamplighter inventory approve.")
+	missing := gauge("lamplighter_inventory_missing_bmcs", "BMCs that the sources no longer name, and that are in quarantine or withheld.")
+	conflicts := gauge("lamplighter_inventory_conflicts", "Conflicts of the inventory, by whether the record is not taken for it.", "hinders")
+	m.registry.MustRegister(asked{[]*kind{synced, up, counted, withheld, missing, conflicts}, func(tell func(*kind, float64, ...string)) {
+		r, status := now()
+		if !status.Synced.IsZero() {
+			tell(synced, max(0, time.Since(status.Synced).Seconds()))
+		}
+		tell(up, number(status.Error == "" && !status.Synced.IsZero()))
+		tell(counted, float64(r.Number))
+		gone := 0
+		if r.Withheld != nil {
+			gone = r.Withheld.Gone
+		}
+		tell(withheld, float64(gone))
+		tell(missing, float64(len(r.Missing)))
+		hinder := 0
+		for _, c := range r.Conflicts {
+			if c.Kind.Hinders() {
+				hinder++
+			}
+		}
+		tell(conflicts, float64(hinder), "yes")
+		tell(conflicts, float64(len(r.Conflicts)-hinder), "no")
+	}})
+}
