@@ -202,19 +202,26 @@ func (c Config) sources(keyring inventory.Keyring) (inventory.Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, source)
+		all = append(all, inventory.Named{Name: name, Source: source})
 	}
 	return inventory.OfSite{Source: all, Site: c.Site}, nil
 }
 
+// listeners are told what becomes of an inventory (inventory.SyncConfig); each may be nil.
+type listeners struct {
+	changed func(inventory.Register, inventory.Diff)
+	told    func(inventory.Report)
+	asked   func(r inventory.Request, done string)
+}
+
 // openSyncing begins to sync in the configured directory.
-func (c Config) openSyncing(keyring inventory.Keyring, targets *inventory.Targets, changed func(inventory.Register, inventory.Diff), log *slog.Logger) (*inventory.Syncing, error) {
+func (c Config) openSyncing(keyring inventory.Keyring, targets *inventory.Targets, l listeners, log *slog.Logger) (*inventory.Syncing, error) {
 	source, err := c.sources(keyring)
 	if err != nil {
 		return nil, err
 	}
 	return inventory.OpenSyncing(inventory.SyncConfig{
-		Source: source, Dir: c.CMDB.State, Every: cmp.Or(c.CMDB.Every, time.Minute), Changed: changed, Log: log,
+		Source: source, Dir: c.CMDB.State, Every: cmp.Or(c.CMDB.Every, time.Minute), Site: c.Site, Changed: l.changed, Told: l.told, Asked: l.asked, Log: log,
 		Rule: inventory.Rule{Percent: c.CMDB.GonePercent, Least: c.CMDB.GoneLeast, Settle: c.CMDB.Settle, Quarantine: c.CMDB.Quarantine, Targets: targets},
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lamplighter/inventory"
+	"lamplighter/results/snapshot"
 	"lamplighter/satellite/metrics"
 )
 
@@ -71,7 +72,8 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	syncing, err := c.openSyncing(keyring, targets, func(r inventory.Register, _ inventory.Diff) { publisher.Publish(r) }, log)
+	heard := c.published(publisher)
+	syncing, err := c.openSyncing(keyring, targets, heard, log)
 	if err != nil {
 		return err
 	}
@@ -79,6 +81,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	r, status := syncing.Register()
 	log.Info("started", "site", c.Site, "number", r.Number, "bmcs", len(r.BMCs), "synced", status.Synced, "state", c.CMDB.State, "every", c.CMDB.Every)
 	publisher.Publish(r) // it may have ended before that was sent
+	heard.told(syncing.Report())
 	m, pulse := metrics.New(version), metrics.NewPulse()
 	m.Inventory(syncing.Register)
 	m.Fleet(func() int { now, _ := syncing.Register(); return len(now.BMCs) })
@@ -99,6 +102,9 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 		group.Go(func() error { return run(ctx) })
 	}
 	group.Go(func() error { return onHangup(ctx, syncing.Soon) })
+	if len(c.RabbitMQ.URLs) > 0 {
+		group.Go(func() error { return c.receiveRequests(ctx, syncing, log) })
+	}
 	group.Go(func() error { return pulse.Run(ctx, time.Second, func() { syncing.Register() }) })
 	if err := group.Wait(); err != nil {
 		log.Error("ended", "error", err)
@@ -106,6 +112,27 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// published has Kafka told of what becomes of an inventory.
+func (c Config) published(p *snapshot.Publisher) listeners {
+	return listeners{
+		changed: func(r inventory.Register, _ inventory.Diff) { p.Publish(r) },
+		told: func(r inventory.Report) {
+			r.Reached = len(c.RabbitMQ.URLs) > 0
+			p.Tell(r)
+		},
+		asked: func(r inventory.Request, _ string) { p.Act(c.actOf(r)) },
+	}
+}
+
+// receiveRequests does what people ask of the inventory over the site's RabbitMQ. While that is away nobody can ask, and all else goes on.
+func (c Config) receiveRequests(ctx context.Context, syncing *inventory.Syncing, log *slog.Logger) error {
+	broker, err := c.openBus(ctx, log)
+	if err != nil {
+		return err
+	}
+	return withBus(ctx, broker, log, inventoryDesk(c, broker, syncing, log).Run)
 }
 
 // synced says what keeps an inventory from being one.

@@ -74,6 +74,8 @@ type Config struct {
 	// Inventory is which BMCs there should be and where they stand, the same slice until there is another reading; nil where the
 	// process does not know. It is called often, and nothing of the slice may change.
 	Inventory func() []inventory.BMC
+	// Inventories are how that follows the CMDB; nil: it does not.
+	Inventories Inventories
 	// Pace is how rounds go, Rounds which are missing; nil: nothing is known of it. Interval is how often a BMC is asked.
 	Pace     *pace.Pace
 	Rounds   *audit.Watch

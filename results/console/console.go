@@ -38,10 +38,10 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // Pages are the paths that a person can open; the browser's own router knows the same (web/route.js).
-var Pages = []string{"/", "/site", "/rack", "/bmc", "/search", "/incidents", "/incidents/{id}", "/silences", "/satellites", "/chain", "/audit"}
+var Pages = []string{"/", "/site", "/rack", "/bmc", "/search", "/incidents", "/incidents/{id}", "/silences", "/satellites", "/chain", "/inventory", "/audit"}
 
 // Acts are what people can do, as the audit of their acts calls it.
-var Acts = []string{"ack", "unack", "recheck", "silence", "maintenance", "end", "sign_in"}
+var Acts = []string{"ack", "unack", "recheck", "silence", "maintenance", "end", "sign_in", "stop", "go", "fence_clear", "inventory_sync", "inventory_approve"}
 
 // Console has the files in memory, each also compressed.
 type Console struct {

@@ -49,6 +49,12 @@
  * @typedef {{ from: string, until: string, rounds: number, check: string, checks: (CheckPace & { before: CheckPace | null })[],
  *   groups: (CheckPace & { vendor: string, firmware: string, other: boolean, rounds: number })[] }} Chain
  * @typedef {{ at: string, days: { day: string, count: number }[], over: number, later: number, none: number }} Certificates
+ * @typedef {{ name: string, synced?: string, bmcs: number, read: number, of: number, tried?: string, error?: string }} Source
+ * @typedef {{ site: string, at: string, every_s: number, number: number, made?: string, bmcs: number, synced?: string, read: number, of: number, tried?: string, error?: string, sources?: Source[],
+ *   last?: { added: number, removed: number, changed: number, moved: number }, missing: number, conflicts: number, hindering: number, listed: { kind: string, bmcs?: string[], text: string }[],
+ *   withheld: { digest: string, since: string, until: string, gone: number, of: number, first: string, added: number, changed: number, moved: number } | null,
+ *   waiting: { change: string, bmc: string, was?: string, is?: string, missing_since?: string }[], late: boolean, barred: string }} Inventory
+ * @typedef {{ at: string, from: "cmdb" | "file" | "none", bmcs: number, items: Inventory[] }} Listing
  * @typedef {{ known: boolean, settle_s: number, sites: { site: string, expected: number, lost: number, silent: number }[] }} Rounds
  * @typedef {{ bmc: string, incident?: string, site: string, rack: string, unit: number, health: Health, field: string, value: string }} Hit
  */

@@ -35,9 +35,9 @@ const remembered = "lamplighter.name";
 
 /**
  * Asks for a note, and says what will happen before it does.
- * @param {string} what @param {(body: { note: string, who?: string, until?: string }) => Promise<unknown>} act
+ * @param {string} what @param {(body: { note: string, who?: string, until?: string }) => Promise<unknown>} act @param {string} [verb]
  */
-export function note(what, act) {
+export function note(what, act, verb = "Acknowledge") {
   const text = h("textarea", { name: "note", rows: 3, maxlength: 1000, required: true });
   const name = me.peek()?.local ? h("input", { name: "who", required: true, maxlength: 100, value: localStorage.getItem(remembered) ?? "" }) : null;
   const wrong = h("p", { class: "wrong", role: "alert" });
@@ -54,7 +54,7 @@ export function note(what, act) {
     } },
     h("label", null, "Note", text), name && h("label", null, "Your name", name),
     wrong,
-    h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, "Acknowledge"), h("button", { type: "button", onclick: close }, "Cancel")))]);
+    h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, verb), h("button", { type: "button", onclick: close }, "Cancel")))]);
   text.focus();
 }
 

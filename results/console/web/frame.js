@@ -37,7 +37,7 @@ function search() {
 export function header() {
   return h("header", { class: "top" },
     h("a", { class: "brand", href: "/", "aria-label": "Lamplighter, fleet" }, "Lamplighter"),
-    h("nav", { class: "places", "aria-label": "pages" }, ["Incidents", "Silences", "Satellites", "Chain", "Audit"].map((name) => [name, `/${name.toLowerCase()}`]).map(([name, href]) => h("a", { href, "aria-current": () => (route().path === href ? "page" : null) }, name))),
+    h("nav", { class: "places", "aria-label": "pages" }, ["Incidents", "Silences", "Satellites", "Chain", "Inventory", "Audit"].map((name) => [name, `/${name.toLowerCase()}`]).map(([name, href]) => h("a", { href, "aria-current": () => (route().path === href ? "page" : null) }, name))),
     search(),
     h("div", { class: "status" },
       h("button", { type: "button", class: "plain", title: "times are shown in this zone", onclick: () => zone.set(zone.peek() === "UTC" ? "local" : "UTC") },

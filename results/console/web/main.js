@@ -9,7 +9,7 @@ import { page as bmc } from "./pages/bmc.js";
 import { page as fleet } from "./pages/fleet.js";
 import { page as incident } from "./pages/incident.js";
 import { page as incidentList } from "./pages/incidents.js";
-import { audit, chain, satellites } from "./pages/ourselves.js";
+import { audit, chain, inventory, satellites } from "./pages/ourselves.js";
 import { page as rack } from "./pages/rack.js";
 import { page as search } from "./pages/search.js";
 import { page as silences } from "./pages/silences.js";
@@ -28,6 +28,7 @@ const pages = {
   "/silences": { page: silences, by: [] },
   "/satellites": { page: satellites, by: [] },
   "/chain": { page: chain, by: [] },
+  "/inventory": { page: inventory, by: [] },
   "/audit": { page: audit, by: [] },
   "/search": { page: search, by: ["q", "where"] },
 };

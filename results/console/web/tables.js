@@ -204,7 +204,12 @@ export const acts = [
   "silence",
   "maintenance",
   "end",
-  "sign_in"
+  "sign_in",
+  "stop",
+  "go",
+  "fence_clear",
+  "inventory_sync",
+  "inventory_approve"
 ];
 
 /** the paths that the server answers with the page */
@@ -219,5 +224,6 @@ export const pages = [
   "/silences",
   "/satellites",
   "/chain",
+  "/inventory",
   "/audit"
 ];
