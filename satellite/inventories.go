@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -126,22 +127,43 @@ func (t *toldInventories) Ask(ctx context.Context, site string, r inventory.Requ
 	if r.Approve != "" {
 		asked.Kind = command.InventoryApprove
 	}
-	err = t.ask.ask(ctx, site, asked, func(a command.Answer) error {
-		if a.Kind == command.Accepted && r.Approve == "" {
-			done = "the sources are asked"
-			return errBegun
+	asked.ID = rand.Text() // the same each time, so that it is done once
+	for try := 1; ; try++ {
+		err = t.ask.ask(ctx, site, asked, func(a command.Answer) error {
+			if a.Kind == command.Accepted && r.Approve == "" {
+				done = "the sources are asked"
+				return errBegun
+			}
+			done = a.Text
+			return nil
+		})
+		refused := new(command.Refused)
+		switch {
+		case err == nil, errors.Is(err, errBegun):
+			return done, nil
+		case errors.As(err, &refused):
+			return "", &api.NotDone{Text: refused.Text}
+		case try == askTries || pause(ctx, askAgain) != nil:
+			return "", &api.NotDone{Silent: true, Text: err.Error()}
 		}
-		done = a.Text
-		return nil
-	})
-	refused := new(command.Refused)
-	switch {
-	case err == nil, errors.Is(err, errBegun):
-		return done, nil
-	case errors.As(err, &refused):
-		return "", &api.NotDone{Text: refused.Text}
 	}
-	return "", &api.NotDone{Silent: true, Text: err.Error()}
+}
+
+// A mailbox that was made just now refuses for a moment: RabbitMQ has no leader of its queue yet.
+const (
+	askTries = 4
+	askAgain = 500 * time.Millisecond
+)
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // inventoryDesk receives what people ask of a site's inventory over its bus.

@@ -84,7 +84,12 @@ const mostLetters = 1000
 func (p *Publisher) post(l kafka.Letter) {
 	p.mu.Lock()
 	p.letters = slices.DeleteFunc(p.letters, func(old kafka.Letter) bool { return old.Topic == kafka.InventoryTopic && l.Topic == old.Topic })
-	p.letters = append(p.letters[max(0, len(p.letters)-mostLetters+1):], l)
+	p.letters = p.letters[max(0, len(p.letters)-mostLetters+1):]
+	if l.Topic == kafka.InventoryTopic { // it waits for no other: that one may not be allowed
+		p.letters = slices.Insert(p.letters, 0, l)
+	} else {
+		p.letters = append(p.letters, l)
+	}
 	p.mu.Unlock()
 	p.wake()
 }
