@@ -161,7 +161,7 @@ func TestTheDocumentsSchemasHaveTheFieldsOfTheirTypes(t *testing.T) {
 		"CertificateDay": CertificateDay{}, "Satellites": Satellites{}, "Cover": Cover{}, "Satellite": Satellite{}, "Rounds": Rounds{}, "SiteRounds": audit.Site{},
 		"RoundsRead": audit.Stats{}, "SatelliteRounds": audit.Satellite{}, "LostRound": audit.Loss{}, "SilentBMC": audit.Silence{},
 		"Paint": results.Paint{}, "StateCode": results.StateCode{}, "Overlay": Overlay{}, "Codes": Codes{}, "RechecksBody": rechecksBody{}, "BulkStep": BulkStep{},
-		"Listing": Listing{}, "Inventory": Inventory{}, "InventorySource": inventory.SourceStatus{}, "InventoryChange": inventory.LastChange{}, "InventoryConflict": inventory.Conflict{},
+		"Listing": Listing{}, "Groups": Groups{}, "Group": Group{}, "Strips": Strips{}, "Strip": Strip{}, "Inventory": Inventory{}, "InventorySource": inventory.SourceStatus{}, "InventoryChange": inventory.LastChange{}, "InventoryConflict": inventory.Conflict{},
 		"InventoryHeld": inventory.Held{}, "InventoryDifference": inventory.Difference{}, "InventoryBody": inventoryBody{}, "InventoryDone": InventoryDone{},
 	} {
 		all, required := fieldsOf(reflect.TypeOf(of))

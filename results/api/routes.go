@@ -75,6 +75,8 @@ var routes = []route{
 	{"GET", base + "/satellites", Viewer, nil, ok, false, (*Server).satellites},
 	{"GET", base + "/chain", Viewer, []string{"check"}, ok, false, (*Server).chain},
 	{"GET", base + "/certificates", Viewer, []string{"where"}, ok, false, (*Server).certificates},
+	{"GET", base + "/groups", Viewer, []string{"where", "by"}, ok, false, (*Server).groups},
+	{"GET", base + "/strips", Viewer, []string{"where", "by"}, ok, false, (*Server).strips},
 	{"GET", base + "/reasons", Viewer, nil, ok, false, (*Server).reasons},
 	{"GET", base + "/statecode", Viewer, nil, ok, false, (*Server).statecode},
 	{"GET", base + "/fields", Viewer, nil, ok, false, (*Server).fields},

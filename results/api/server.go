@@ -80,6 +80,8 @@ type Config struct {
 	Pace     *pace.Pace
 	Rounds   *audit.Watch
 	Interval time.Duration
+	// Zones are the time zones of sites, by their IANA names.
+	Zones map[string]string
 	// Tokens is the file of tokens; without one the API listens on loopback only.
 	Tokens string
 	// Proxy is where people sign in by a proxy of their own; the zero value is nowhere.
@@ -103,6 +105,7 @@ type Server struct {
 	console   *console.Console
 	tokens    *Tokens
 	record    *record
+	past      past
 	open      bool // who is on this machine needs no token
 	listener  net.Listener
 	proxies   []net.Listener // where only the proxy can come

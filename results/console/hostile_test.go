@@ -198,7 +198,7 @@ func serve(t *testing.T, tokens string, before store.Batch, listed func() []inve
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := api.NewServer(api.Config{Live: follower.Live(), Incidents: follower, Store: kept, Inventory: listed, Inventories: inventories, Tokens: tokens,
+	server, err := api.NewServer(api.Config{Live: follower.Live(), Incidents: follower, Store: kept, Inventory: listed, Inventories: inventories, Zones: map[string]string{"ams1": "Europe/Amsterdam"}, Tokens: tokens,
 		Pace: going, Rounds: rounds, Interval: 5 * time.Minute, Log: log})
 	if err != nil {
 		t.Fatal(err)

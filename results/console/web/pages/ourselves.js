@@ -18,7 +18,7 @@ import { cleanup, computed, effect, h, list, signal } from "../view.js";
 /** @typedef {import("../../types.js").Inventory} Inventory */
 
 /** What the API says, asked again as long as it is looked at. @param {() => string} of */
-function asked(of) {
+export function asked(of) {
   const got = signal(/** @type {any} */ (null));
   const wrong = signal(/** @type {unknown} */ (null));
   const look = async () => {
@@ -39,7 +39,7 @@ function asked(of) {
 }
 
 /** A part with a table; ?sort= is a title, and the most comes first. @param {Child} title @param {string} label @param {() => any[]} rows @param {(row: any) => string} key @param {Told[]} columns @param {...Child} more */
-function table(title, label, rows, key, columns, ...more) {
+export function table(title, label, rows, key, columns, ...more) {
   const by = () => columns.find(([name, , sort]) => sort && name === route().query.sort);
   const sorted = () => {
     const weight = by()?.[2];
@@ -56,18 +56,18 @@ function table(title, label, rows, key, columns, ...more) {
 /** @param {string} name @param {() => Child} text @param {...Child} more */
 const page = (name, text, ...more) => [path([["Fleet", "/"], [name, null]]), h("h1", { class: "sentence" }, text), more];
 /** @param {() => string} href @param {() => Child} text */
-const link = (href, text) => h("a", { href }, text);
+export const link = (href, text) => h("a", { href }, text);
 /** @param {string} filter */
 const found = (filter) => to("/search", { where: filter });
 const faint = (/** @type {Child} */ text) => h("p", { class: "faint" }, text);
 /** A column of a number. @param {string} name @param {(row: any) => number} of @param {(n: number, row: any) => Child} [as] @returns {Told} */
-const count = (name, of, as = number) => [name, (row) => () => as(of(row()), row()), of];
+export const count = (name, of, as = number) => [name, (row) => () => as(of(row()), row()), of];
 /** @param {number | null | undefined} v */
 const ms = (v) => (v == null ? "-" : took(Math.round(v)));
 /** @param {string} name @param {(row: any) => number | null | undefined} of */
 const lasts = (name, of) => count(name, (row) => of(row) ?? -1, (_, row) => ms(of(row)));
 /** @param {number} n @param {number} of */
-const share = (n, of) => number(n) + (n && of ? ` (${((100 * n) / of).toFixed(1)} %)` : "");
+export const share = (n, of) => number(n) + (n && of ? ` (${((100 * n) / of).toFixed(1)} %)` : "");
 /** @param {number} n @param {string} what */
 const some = (n, what) => `${number(n)} ${what}${n === 1 ? "" : "s"}`;
 /** @param {any[]} all @param {(one: any) => number} of */
@@ -241,8 +241,6 @@ export function inventory() {
     const any = computed(() => all().length > 0);
     return () => any() && make();
   };
-  /** @param {"missing" | "conflicts"} of */
-  const left = (of) => (sum(all(), (i) => i[of]) > 100 ? faint("The first 100 of each site; lamplighter inventory has all.") : null);
   return page("Inventory", () => (got() ? listed(got()) : "Inventory: loading …"), wrong,
     h("p", { role: "status" }, said),
     list(h("div", null), () => all().filter((i) => i.withheld), (i) => JSON.stringify([i.site, i.withheld, i.barred]), (i) => held(/** @type {any} */ (i()))),
@@ -251,7 +249,7 @@ export function inventory() {
       ["Last good copy", (i) => () => [(i().late || i().error) && h("b", { class: "wrong" }, i().late ? "silent, " : "failed, "), age(i().synced ?? (i().number ? i().made : undefined))]], ["Read", (i) => () => read(i())],
       ["The last change", (i) => () => changed(i().last)], count("In quarantine", (i) => i.missing),
       count("Conflicts", (i) => i.conflicts, (n, i) => (i.hindering ? `${number(n)} (${number(i.hindering)} hinder)` : number(n))),
-      ["Every", (i) => () => (i().every_s ? span(i().every_s * 1000) : "-")], ["Do", (i) => () => may("Sync now", i(), () => void ask(i()).catch((err) => said.set(`${err.title}: ${err.detail}`)))]])),
+      ["Do", (i) => () => may("Sync now", i(), () => void ask(i()).catch((err) => said.set(`${err.title}: ${err.detail}`)))]])),
     when(() => rows("sources"), () => table("Sources", "sources", () => rows("sources"), key, [
       site, ["Source", (s) => () => s().name], ["Last good copy", (s) => () => age(s().synced)], count("BMCs", (s) => s.bmcs), ["Read", (s) => () => read(s())],
       ["Asked", (s) => () => age(s().tried)], ["What went wrong", (s) => () => (s().error ? h("b", { class: "wrong" }, s().error) : "nothing")]])),
@@ -259,8 +257,8 @@ export function inventory() {
     when(() => rows("waiting"), () => table("What waits", "what waits", () => rows("waiting"), key, [
       site, ["Change", (w) => () => w().change], ["BMC", (w) => link(() => bmcURL(w().bmc), () => w().bmc)], ["Was", (w) => () => w().was ?? "-"], ["Is", (w) => () => w().is ?? "-"],
       ["Missing since", (w) => () => (w().missing_since ? moment(w().missing_since) : "-")]],
-      faint("Missing: no source names it any more; it is checked until its quarantine ends. All else is of an answer that is withheld."), left("missing"))),
+      faint("Missing: no source names it any more; it is checked until its quarantine ends. All else is withheld. At most 100 of a site; lamplighter inventory diff has all."))),
     when(() => rows("listed"), () => table("Conflicts", "conflicts", () => rows("listed"), key, [
       site, ["Kind", (c) => () => c().kind], ["BMCs", (c) => () => (c().bmcs ?? []).slice(0, 3).map((/** @type {string} */ id) => [h("a", { href: bmcURL(id) }, id), " "])], ["What", (c) => () => c().text]],
-      faint("Of a conflict that hinders the record is not taken: the BMC keeps the one that it had. Those stand first. same-place and no-rack hinder nobody."), left("conflicts"))));
+      faint("A record that hinders is not taken: the BMC keeps the one that it had. same-place and no-rack hinder nobody. At most 100 of a site."))));
 }
