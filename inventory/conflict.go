@@ -31,7 +31,7 @@ type Conflict struct {
 
 func (c Conflict) String() string { return c.Text }
 
-func idsOf(bmcs []BMC) []ID {
+func idsOf(bmcs []*BMC) []ID {
 	ids := make([]ID, len(bmcs))
 	for i, b := range bmcs {
 		ids[i] = b.ID
@@ -42,15 +42,15 @@ func idsOf(bmcs []BMC) []ID {
 
 // rackless is one conflict for all BMCs that stand nowhere: there may be thousands.
 func rackless(bmcs []BMC) []Conflict {
-	var lost []BMC
-	for _, b := range bmcs {
-		if b.Rack == "" {
-			lost = append(lost, b)
+	var ids []ID
+	for i := range bmcs {
+		if bmcs[i].Rack == "" {
+			ids = append(ids, bmcs[i].ID)
 		}
 	}
-	if len(lost) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
-	ids := idsOf(lost)
+	slices.Sort(ids)
 	return []Conflict{{Kind: NoRack, BMCs: ids, Text: fmt.Sprintf("%d BMCs stand in no rack (the first is %s): they are in no incident of a rack", len(ids), ids[0])}}
 }

@@ -119,22 +119,32 @@ type Source interface {
 // that one, so that a hundred thousand records are not held twice.
 type Known func(ID) *BMC
 
-// same is the record that is held, if b says the same.
-func (k Known) same(b BMC) BMC {
+// same is the record that is held, if it says what b says; nil: none does.
+func (k Known) same(b *BMC) *BMC {
 	if k == nil {
-		return b
+		return nil
 	}
-	if was := k(b.ID); was != nil && sameRecord(*was, b) {
-		return *was
+	if was := k(b.ID); was != nil && sameRecord(was, b) {
+		return was
 	}
-	return b
+	return nil
 }
 
 // Answer is what a source has now.
 type Answer struct {
-	BMCs []BMC
+	// BMCs are the records, in any order; nobody writes to one.
+	BMCs []*BMC
 	// Bad are the records that are no BMC, such as one whose address is a host name: the source names them, so they are not gone.
 	Bad []Conflict
 	// Read is how many records were read, and Of how many the source said it has; both 0 where it says nothing.
 	Read, Of int
+}
+
+// List is a copy of the records.
+func (a Answer) List() []BMC {
+	list := make([]BMC, len(a.BMCs))
+	for i, b := range a.BMCs {
+		list[i] = *b
+	}
+	return list
 }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -12,11 +13,11 @@ import (
 type Merged []Source
 
 // BMCs asks one source after the other.
-func (m Merged) BMCs(ctx context.Context, known Known) (Answer, error) {
+func (m Merged) BMCs(ctx context.Context, held Known) (Answer, error) {
 	var all Answer
 	at := map[ID]int{}
 	for _, source := range m {
-		answer, err := source.BMCs(ctx, known)
+		answer, err := source.BMCs(ctx, held)
 		if err != nil {
 			return Answer{}, err
 		}
@@ -26,7 +27,7 @@ func (m Merged) BMCs(ctx context.Context, known Known) (Answer, error) {
 		for _, b := range answer.BMCs {
 			i, known := at[b.ID]
 			if known && !here[b.ID] && b.ID != "" {
-				all.BMCs[i] = filled(all.BMCs[i], b)
+				all.BMCs[i] = m.filled(all.BMCs[i], b, held)
 				continue
 			}
 			here[b.ID] = true // twice in one source is a conflict
@@ -35,6 +36,12 @@ func (m Merged) BMCs(ctx context.Context, known Known) (Answer, error) {
 		}
 	}
 	return all, nil
+}
+
+// filled is b with what it leaves empty taken from other: the record that is held, if that says the same.
+func (m Merged) filled(b, other *BMC, held Known) *BMC {
+	both := filled(*b, *other)
+	return cmp.Or(held.same(&both), &both)
 }
 
 // filled is b with what it leaves empty taken from other.
@@ -73,6 +80,6 @@ func (o OfSite) BMCs(ctx context.Context, known Known) (Answer, error) {
 	if err != nil || o.Site == "" {
 		return answer, err
 	}
-	answer.BMCs = slices.DeleteFunc(slices.Clone(answer.BMCs), func(b BMC) bool { return b.Site != o.Site })
+	answer.BMCs = slices.DeleteFunc(slices.Clone(answer.BMCs), func(b *BMC) bool { return b.Site != o.Site })
 	return answer, nil
 }

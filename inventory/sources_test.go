@@ -36,7 +36,7 @@ func TestNetBoxDevicesBecomeBMCs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Answer{Read: 5, Of: 5, BMCs: []BMC{
+	want := Answer{Read: 5, Of: 5, BMCs: pointers([]BMC{
 		{ID: "A000001", Address: netip.MustParseAddr("10.1.0.1"), Site: "ams1", Room: "Room 1", Rack: "R1", Unit: 3, Height: 2, Face: "front",
 			Vendor: "Dell", Model: "R650", Serial: "SN000001", Protocol: Redfish, Login: "idrac",
 			Labels: map[string]string{"name": "srv-1", "role": "server", "status": "active", "tags": "blue,rome", "rack_height": "48", "cf_owner": "hpc",
@@ -44,12 +44,12 @@ func TestNetBoxDevicesBecomeBMCs(t *testing.T) {
 		{ID: "A3", Address: netip.MustParseAddr("fd00::7"), Site: "ams1", Unit: 12.5, Chassis: "enclosure", Slot: "Bay 3", Vendor: "HPE", Model: "BL",
 			Protocol: Auto, Login: DefaultLogin, Trust: Trust{Mode: TrustTOFU},
 			Labels: map[string]string{"name": "blade", "role": "blade", "tenant": "hpc", "hostname": "blade-bmc.example", "rmcp_port": "6230"}},
-	}, Bad: []Conflict{
+	}), Bad: []Conflict{
 		{Kind: BadRecord, Text: `NetBox device 4 (no tag): id: want the asset ID, got ""`},
 		{Kind: BadRecord, BMCs: []ID{"A5"}, Text: `NetBox device 5 (bad): cf_note: want printable UTF-8 text, got "a\x1b[2J"; protocol: want redfish, ipmi or auto, got "telnet"`},
 	}}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
+		t.Errorf("got  %+v\n%+v\nwant %+v", got, got.List(), want.List())
 	}
 	for id, want := range map[string]string{"name": "srv-1", "serial": "SN000001", "id": "1", "cf.owner": "hpc"} {
 		n := netboxAt(server.URL)
@@ -188,7 +188,7 @@ func TestWhateverGoesWrongWithNetBoxIsAnErrorAndNoShorterList(t *testing.T) {
 	all["an empty page with a next one"] = trouble{only(2, says(200, "", "", `{"count":50,"next":"x","results":[]}`)), "read 50 of 100 records, and then an empty page"}
 	all["no count"] = trouble{only(2, says(200, "", "", `{"next":null,"results":[]}`)), "it does not say how many records there are"}
 	all["the first page again"] = trouble{only(2, says(200, "", "", `{"count":50,"next":null,"results":[`+netboxDeviceText(1)+`]}`)), "number 1 comes after number 50"}
-	all["a field of another type"] = trouble{only(2, says(200, "", "", `{"count":50,"next":null,"results":[{"id":"x"}]}`)), "record 51: json: cannot unmarshal string"}
+	all["a field of another type"] = trouble{only(2, says(200, "", "", `{"count":50,"next":null,"results":[{"id":"x"}]}`)), `record 51: id: want a whole number, got "x"`}
 	for name, test := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -246,7 +246,7 @@ func TestServiceNowRecordsBecomeBMCs(t *testing.T) {
 		t.Fatalf("%d BMCs, read %d of %d, %d requests, %v", len(got.BMCs), got.Read, got.Of, s.requests, err)
 	}
 	want := BMC{ID: "A000001", Address: netip.MustParseAddr("10.0.0.0"), Site: "ams1", Rack: "R0", Serial: "SN0", Protocol: Auto, Login: DefaultLogin}
-	if !reflect.DeepEqual(got.BMCs[0], want) {
+	if !reflect.DeepEqual(*got.BMCs[0], want) {
 		t.Errorf("got %+v", got.BMCs[0])
 	}
 	if len(got.Bad) != 1 || got.Bad[0].BMCs[0] != "A000008" || !strings.Contains(got.Bad[0].Text, "not a host name") {
@@ -328,12 +328,12 @@ func TestJSONRecordsBecomeBMCs(t *testing.T) {
 			Fields: Fields{"id": "tag", "address": "bmc.ip", "unit": "u", "rack": "where.rack"}}
 	}
 	got, err := at("/list").BMCs(t.Context(), nil)
-	if err != nil || names(got.BMCs) != "a b c" || got.Read != 3 || got.Of != 3 || got.BMCs[1].Rack != "R1" || got.BMCs[1].Unit != 4 || got.BMCs[0].Unit != 3 {
+	if err != nil || names(got.List()) != "a b c" || got.Read != 3 || got.Of != 3 || got.BMCs[1].Rack != "R1" || got.BMCs[1].Unit != 4 || got.BMCs[0].Unit != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	bare := at("/bare")
 	bare.Items, bare.Total, bare.Next = "", "", ""
-	if got, err := bare.BMCs(t.Context(), nil); err != nil || names(got.BMCs) != "a" || got.BMCs[0].Rack != "R" {
+	if got, err := bare.BMCs(t.Context(), nil); err != nil || names(got.List()) != "a" || got.BMCs[0].Rack != "R" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for path, want := range map[string]string{
@@ -356,7 +356,7 @@ func TestOfSeveralSourcesTheFirstHasPrecedence(t *testing.T) {
 	has := func(a Answer, err error) Source { return sourceOf(func() (Answer, error) { return a, err }) }
 	got, err := Merged{has(first, nil), has(second, nil)}.BMCs(t.Context(), nil)
 	want := BMC{ID: "x", Address: a, Protocol: IPMI, Login: "own", Rack: "R1", Unit: 4, Labels: map[string]string{"role": "db", "tenant": "t"}, Trust: Trust{Mode: TrustTOFU}}
-	if err != nil || names(got.BMCs) != "x own new new" || !reflect.DeepEqual(got.BMCs[0], want) || len(got.Bad) != 1 || got.Read != 3 {
+	if err != nil || names(got.List()) != "x own new new" || !reflect.DeepEqual(*got.BMCs[0], want) || len(got.Bad) != 1 || got.Read != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if first.BMCs[0].Labels["tenant"] != "" {

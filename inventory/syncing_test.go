@@ -219,7 +219,7 @@ func TestSyncsAreSpreadAndComeSoonerAfterAFailure(t *testing.T) {
 func TestPeopleAskWhoSyncs(t *testing.T) {
 	dir := t.TempDir()
 	var answer atomic.Pointer[Answer]
-	answer.Store(&Answer{BMCs: bmcs(1, 20), Read: 20, Of: 20})
+	answer.Store(&Answer{BMCs: pointers(bmcs(1, 20)), Read: 20, Of: 20})
 	s := opened(t, SyncConfig{Dir: dir, Rule: DefaultRule(), Every: time.Hour, Source: sourceOf(func() (Answer, error) { return *answer.Load(), nil })})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
