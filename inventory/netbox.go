@@ -23,6 +23,8 @@ type NetBox struct {
 	ID string
 	// Page is how many devices are asked for at once; 0: 1000, which is the most that NetBox gives unless it is set up otherwise.
 	Page int
+	// Health, if any, is told what its custom field has. The field is no label, or each change of it would be one of the BMC.
+	Health *NetBoxHealth
 }
 
 // BMCs reads all devices.
@@ -48,9 +50,16 @@ func (n NetBox) BMCs(ctx context.Context, known Known) (Answer, error) {
 	for _, f := range n.Filters {
 		filters.Add(f[0], f[1])
 	}
+	if n.Health != nil {
+		n.Health.begin()
+		read.health = map[ID]healthOf{}
+	}
 	count, err := read.walk(ctx, "/api/dcim/devices/", filters, read.device)
 	if err != nil {
 		return Answer{}, err
+	}
+	if n.Health != nil {
+		n.Health.end(read.health, read.healthSeen)
 	}
 	read.answer.Read, read.answer.Of = count, count
 	return read.answer, nil
@@ -73,6 +82,8 @@ type netboxReading struct {
 	types, racks map[int64]string
 	columns      map[string]customColumn // by the name of a custom field
 	scalars      texts                   // what values of custom fields are as text, by how they are written
+	health       map[ID]healthOf
+	healthSeen   bool // some device has the field
 }
 
 // heights makes what takes a device type, or a rack, and notes its height.

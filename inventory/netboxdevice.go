@@ -15,7 +15,8 @@ type netboxDevice struct {
 	id                     int64
 	name, assetTag, serial string
 	custom                 []byte
-	oob                    bool // it has an out-of-band address
+	health                 string // what its field has
+	oob                    bool   // it has an out-of-band address
 }
 
 // customColumn is what a custom field is for us.
@@ -37,18 +38,32 @@ func (n *netboxReading) device(record []byte) (int64, error) {
 	}
 	n.set("name", d.name)
 	n.set("serial", d.serial)
-	if len(d.custom) > 0 {
-		members(d.custom, func(name, value []byte) {
-			if c := n.column(name); c.ours {
-				n.instead(c.name, n.scalar(value))
-			} else {
-				n.set(c.name, n.scalar(value))
-			}
-		})
+	members(d.custom, func(name, value []byte) {
+		switch c := n.column(name); {
+		case n.Health != nil && string(name) == n.Health.field:
+			n.healthSeen, d.health = true, n.scalar(value)
+		case c.ours:
+			n.instead(c.name, n.scalar(value))
+		default:
+			n.set(c.name, n.scalar(value))
+		}
+	})
+	id := n.idOf(&d)
+	n.set("id", id)
+	if n.Health != nil {
+		n.noteHealth(ID(strings.TrimSpace(id)), &d)
 	}
-	n.set("id", n.idOf(&d))
 	n.done(func() string { return fmt.Sprintf("NetBox device %d (%s)", d.id, clean(d.name, 80)) })
 	return d.id, nil
+}
+
+// noteHealth notes what the field for health has. Of several devices with one ID nobody knows whose health it is.
+func (n *netboxReading) noteHealth(id ID, d *netboxDevice) {
+	if _, twice := n.health[id]; twice {
+		n.health[id] = healthOf{}
+		return
+	}
+	n.health[id] = healthOf{device: d.id, has: d.health}
 }
 
 // field takes what a device says under a name.
