@@ -16,10 +16,11 @@ const (
 	BadRecord   ConflictKind = "bad-record"   // a field that cannot be, such as a host name for an address
 	SamePlace   ConflictKind = "same-place"   // two BMCs take the same unit of a rack
 	NoRack      ConflictKind = "no-rack"      // nobody knows where it stands
+	NoLogin     ConflictKind = "no-login"     // the name of its credential cannot be made
 )
 
 // Hinders says whether a record with such a conflict is not taken.
-func (k ConflictKind) Hinders() bool { return k != SamePlace && k != NoRack }
+func (k ConflictKind) Hinders() bool { return k != SamePlace && k != NoRack && k != NoLogin }
 
 // Conflict is something that the sources contradict themselves, or the site's rules, in. Nobody guesses which side is right.
 type Conflict struct {

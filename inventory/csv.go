@@ -18,8 +18,13 @@ import (
 type CSV struct{ Path string }
 
 // BMCs reads the file. All its mistakes are reported at once, as BadLines: who wrote it can mend it, so nothing is left out.
-func (c CSV) BMCs(ctx context.Context, _ Known) (Answer, error) {
+func (c CSV) BMCs(ctx context.Context, known Known) (Answer, error) {
 	bmcs, err := c.Read(ctx)
+	if known.Complete != nil {
+		for i := range bmcs {
+			known.Complete(&bmcs[i])
+		}
+	}
 	return Answer{BMCs: pointers(bmcs)}, err
 }
 

@@ -115,16 +115,24 @@ type Source interface {
 	BMCs(ctx context.Context, known Known) (Answer, error)
 }
 
-// Known finds the record that is held of a BMC; nil: none is, also where Known is nil. A source that reads the same again answers with
-// that one, so that a hundred thousand records are not held twice.
-type Known func(ID) *BMC
+// Known is what a source is told of the fleet as it was. A source that reads the same again answers with the record that is held, so that
+// a hundred thousand are not held twice.
+type Known struct {
+	// Held finds the record that is held of a BMC; nil: none is.
+	Held func(ID) *BMC
+	// Complete, if any, puts into a record what the site's configuration says.
+	Complete func(*BMC)
+}
 
-// same is the record that is held, if it says what b says; nil: none does.
+// same completes b, and is the record that is held, if it says the same; nil: none does.
 func (k Known) same(b *BMC) *BMC {
-	if k == nil {
+	if k.Complete != nil {
+		k.Complete(b)
+	}
+	if k.Held == nil {
 		return nil
 	}
-	if was := k(b.ID); was != nil && sameRecord(was, b) {
+	if was := k.Held(b.ID); was != nil && sameRecord(was, b) {
 		return was
 	}
 	return nil

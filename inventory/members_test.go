@@ -46,7 +46,7 @@ func FuzzMembers(f *testing.F) {
 			for name, value := range object {
 				want[name] = string(value)
 			}
-			n := &netboxReading{reading: newReading(nil), columns: map[string]customColumn{}, scalars: texts{}}
+			n := &netboxReading{reading: newReading(Known{}), columns: map[string]customColumn{}, scalars: texts{}}
 			_, _ = n.device(text) // whatever it is, it ends
 			if plainNames(text) && !maps.Equal(got, want) {
 				t.Errorf("got  %q\nwant %q", got, want)
@@ -108,7 +108,7 @@ func TestASyncWithoutChangeMakesNoListAnew(t *testing.T) {
 		return now.BMCs
 	}
 	first := sync()
-	answer, err := c.config.Source.BMCs(t.Context(), func(id ID) *BMC { return lookUpIn(first, id) })
+	answer, err := c.config.Source.BMCs(t.Context(), Known{Held: func(id ID) *BMC { return lookUpIn(first, id) }})
 	if err != nil || len(answer.BMCs) != 300 {
 		t.Fatal(len(answer.BMCs), err)
 	}
@@ -130,7 +130,7 @@ func TestACustomFieldThatIsEmptyHidesNothing(t *testing.T) {
 	s := netboxOf(0)
 	s.devices = []string{`{"id":1,"name":"a","asset_tag":"A1","serial":"S","device_type":{"id":1,"manufacturer":{"name":"Dell"},"model":"R1"},"oob_ip":{"address":"10.0.0.1/24"},
 		"custom_fields":{"bmc_vendor":null,"bmc_model":"","bmc_serial":"T","bmc_id":"other","bmc_port":443,"flag":true,"much":["` + string(bytes.Repeat([]byte("x"), 400)) + `"]}}`}
-	got, err := netboxAt(s.start(t).URL).BMCs(t.Context(), nil)
+	got, err := netboxAt(s.start(t).URL).BMCs(t.Context(), Known{})
 	if err != nil || len(got.BMCs) != 1 {
 		t.Fatal(got, err)
 	}

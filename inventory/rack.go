@@ -33,7 +33,7 @@ func misplaced(b *BMC) (column, text string) {
 // mostInARack is more than any rack has units, blades included: a rack with more BMCs is a default that somebody forgot.
 const mostInARack = 2000
 
-// Conflicts says which BMCs take the same units of a rack, by rack and unit. Several BMCs with slots share a chassis, and front
+// Conflicts says which BMCs take the same units of a rack, by rack and unit, and of which no credential has a name. Several BMCs with slots share a chassis, and front
 // and rear are two places, so that neither is a conflict. These are mistakes of the CMDB that hinder no check, therefore warnings.
 func Conflicts(bmcs []BMC) []Conflict {
 	var placed []*BMC
@@ -59,7 +59,7 @@ func Conflicts(bmcs []BMC) []Conflict {
 		}
 		placed = placed[n:]
 	}
-	return found
+	return append(found, loginless(bmcs)...)
 }
 
 // compareRack orders BMCs by the rack that they stand in.

@@ -19,6 +19,8 @@ import (
 type SyncConfig struct {
 	Source Source
 	Rule   Rule
+	// Logins names the credentials of BMCs whose records name none.
+	Logins LoginPath
 	// Dir keeps the register, so that a start while the source is away has the last good list. It is made if it is missing.
 	Dir string
 	// Every is how often the source is asked, give or take a tenth.
@@ -136,7 +138,7 @@ func (s *Syncing) Sync(ctx context.Context) (Diff, error) {
 	defer cancel()
 	defer debug.SetGCPercent(debug.SetGCPercent(syncGC))
 	was, status := s.Register()
-	answer, err := s.config.Source.BMCs(ctx, func(id ID) *BMC { return lookUpIn(was.BMCs, id) })
+	answer, err := s.config.Source.BMCs(ctx, Known{Held: func(id ID) *BMC { return lookUpIn(was.BMCs, id) }, Complete: s.config.Logins.Complete})
 	status.Tried, status.Error = time.Now().UTC(), ""
 	if err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {

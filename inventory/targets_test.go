@@ -94,7 +94,7 @@ func TestNoInventorySteersUsToAForbiddenAddress(t *testing.T) {
 	}
 	source := JSON{Endpoint: Endpoint{Name: "hostile", URL: serve(t, map[string]string{"/": string(document)}) + "/", Login: "own", Keyring: oneLogin("", "json-secret")},
 		Fields: Fields{"id": "id", "address": "address", "port": "port", "protocol": "protocol"}}
-	answer, err := source.BMCs(t.Context(), nil)
+	answer, err := source.BMCs(t.Context(), Known{})
 	if err != nil {
 		t.Fatal(err)
 	}

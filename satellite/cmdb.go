@@ -235,7 +235,7 @@ func (c Config) openSyncing(keyring inventory.Keyring, targets *inventory.Target
 		return nil, nil, err
 	}
 	syncing, err := inventory.OpenSyncing(inventory.SyncConfig{
-		Source: source, Dir: c.CMDB.State, Every: cmp.Or(c.CMDB.Every, time.Minute), Changed: changed, Log: log,
+		Source: source, Logins: c.Login, Dir: c.CMDB.State, Every: cmp.Or(c.CMDB.Every, time.Minute), Changed: changed, Log: log,
 		Rule: inventory.Rule{Percent: c.CMDB.GonePercent, Least: c.CMDB.GoneLeast, Settle: c.CMDB.Settle, Quarantine: c.CMDB.Quarantine, Targets: targets},
 	})
 	return syncing, health, err

@@ -18,6 +18,7 @@ type Config struct {
 
 	Inventory string
 	Keyring   string
+	Login     inventory.LoginPath // of BMCs whose record names no credential
 	Memory    string
 	Verdicts  string // a file, - for stdout, or none
 	RabbitMQ  RabbitMQ
@@ -67,8 +68,12 @@ const lookRound = 256
 // DefaultConfig is what holds where the file says nothing. Inventory and Keyring have no default.
 func DefaultConfig() Config {
 	settings := checks.DefaultSettings()
+	login, err := inventory.ParseLoginPath(inventory.DefaultLogin)
+	if err != nil {
+		panic(err) // a plain word
+	}
 	c := Config{
-		Memory: "lamplighter.memory", Verdicts: "-",
+		Login: login, Memory: "lamplighter.memory", Verdicts: "-",
 		RabbitMQ: RabbitMQ{URLs: []string{}},
 		Kafka:    Kafka{Brokers: []string{}, Spool: "lamplighter.spool", SpoolSize: 2 << 30, SpoolAge: 24 * time.Hour},
 		Results:  defaultResults(), Incidents: defaultIncidents(), Tickets: defaultTickets(),

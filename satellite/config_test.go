@@ -18,11 +18,11 @@ import (
 
 // badConfigs is what is wrong with each file of testdata/config; F stands for its path.
 var badConfigs = map[string]string{
-	"unknown-key":                 "F:3: intervall: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
+	"unknown-key":                 "F:3: intervall: unknown key; want one of satellite, site, inventory, keyring, login, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
 	"unknown-nested-key":          "F:4: fence.pause: unknown key; want one of pause_min, pause_max, confirm_login",
 	"unknown-check":               "F:3: timeouts.snmp: unknown key; want one of ping, tls, redfish-login, ipmi-login, power",
 	"check-without-every":         "F:3: every.ping: unknown key; want one of redfish-login, ipmi-login, power",
-	"dotted-key":                  "F:3: fence.pause_min: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
+	"dotted-key":                  "F:3: fence.pause_min: unknown key; want one of satellite, site, inventory, keyring, login, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
 	"no-inventory":                "F:1: inventory: want the path of a CSV file, or cmdb, got none",
 	"no-keyring":                  "F:1: keyring: want the path of a file or directory, vault:FILE, or env, got none",
 	"empty":                       "F:1: inventory: want the path of a CSV file, or cmdb, got none\nF:1: keyring: want the path of a file or directory, vault:FILE, or env, got none",
@@ -127,6 +127,10 @@ var badConfigs = map[string]string{
 	"tickets-storm":               "F:4: tickets.storm_most: want a whole number, got \"none\"",
 	"tickets-tries":               "F:4: tickets.tries: want at least 1, got \"0\"",
 	"tickets-unknown-key":         "F:4: tickets.desk: unknown key; want one of group, link, comment_every, reopen, tries, storm_most, storm_within, desks",
+	"login-two-parts":             "F:3: login: want a path such as racks/{site}/{rack} with at most one of {bmc}, {site}, {room}, {row}, {rack}, {vendor}, {model}, {protocol} between two slashes, got \"bmc/{site}-{rack}\"",
+	"login-unknown-part":          "F:3: login: want a path such as racks/{site}/{rack} with at most one of {bmc}, {site}, {room}, {row}, {rack}, {vendor}, {model}, {protocol} between two slashes, got \"bmc/{asset}\"",
+	"login-leads-away":            "F:3: login: want a path such as racks/{site}/{rack} with at most one of {bmc}, {site}, {room}, {row}, {rack}, {vendor}, {model}, {protocol} between two slashes, got \"../{bmc}\"",
+	"login-empty-step":            "F:3: login: want a path such as racks/{site}/{rack} with at most one of {bmc}, {site}, {room}, {row}, {rack}, {vendor}, {model}, {protocol} between two slashes, got \"bmc//{bmc}\"",
 	"cmdb-every":                  "F:4: cmdb.every: want at least 10s, got \"1s\"",
 	"cmdb-gone-least-text":        "F:4: cmdb.gone_least: want a whole number, got \"few\"",
 	"cmdb-gone-least":             "F:4: cmdb.gone_least: want at least 1, got \"0\"",
@@ -163,7 +167,7 @@ var badConfigs = map[string]string{
 	"targets-no-ports":            "F:4: targets.ports: want at least one port, got []",
 	"targets-ports":               "F:4: targets.ports: want a list of ports from 1 to 65535, each once, got [\"443\" \"70000\"]",
 	"targets-unknown-key":         "F:4: targets.network: unknown key; want one of networks, ports, loopback",
-	"many-mistakes":               "F:1: keyring: want the path of a file or directory, vault:FILE, or env, got none\nF:2: slow: want a time with its unit, such as 30s, 5m, 1h or 30d, got \"5\"\nF:3: visits: want at least 1, got \"-1\"\nF:4: who: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
+	"many-mistakes":               "F:1: keyring: want the path of a file or directory, vault:FILE, or env, got none\nF:2: slow: want a time with its unit, such as 30s, 5m, 1h or 30d, got \"5\"\nF:3: visits: want at least 1, got \"-1\"\nF:4: who: unknown key; want one of satellite, site, inventory, keyring, login, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
 	"results-proxy-group":         "F:4: results.proxy_group: want results.proxy_socket, too, got \"www-data\"",
 	"results-proxy-groups":        "F:5: results.proxy_operators: want a list of groups without commas, each once, got [\"noc,dc\"]",
 	"results-proxy-header":        "F:5: results.proxy_user: want the name of a header that the proxy sets, such as X-Remote-User, got \"Cookie\"",
