@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -22,7 +23,7 @@ var loginParts = map[string]func(*BMC) string{
 
 // ParseLoginPath reads a path. Between two slashes there may be one part in braces: with more, two BMCs could come to one name.
 func ParseLoginPath(text string) (LoginPath, error) {
-	if text == "" {
+	if text == "" || text == DefaultLogin {
 		return LoginPath{}, nil
 	}
 	for step := range strings.SplitSeq(text, "/") {
@@ -43,7 +44,7 @@ func ParseLoginPath(text string) (LoginPath, error) {
 }
 
 // String is what ParseLoginPath reads.
-func (p LoginPath) String() string { return p.path }
+func (p LoginPath) String() string { return cmp.Or(p.path, DefaultLogin) }
 
 // Complete gives a record that names no credential the one of the path. A part that the record leaves empty, or that could lead
 // elsewhere, stays as it stands in the path: no keyring has such a name, so that the BMC gets no other's password.

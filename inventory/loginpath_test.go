@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +15,7 @@ import (
 func pathOf(t *testing.T, text string) LoginPath {
 	t.Helper()
 	p, err := ParseLoginPath(text)
-	if err != nil || p.String() != text {
+	if err != nil || p.String() != cmp.Or(text, DefaultLogin) {
 		t.Fatalf("%q: %v, %v", text, p, err)
 	}
 	return p

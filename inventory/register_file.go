@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -212,6 +213,9 @@ func replaceFile(dir, name string, write func(io.Writer) error) (err error) {
 			_ = os.Remove(file.Name())
 		}
 	}()
+	if err := ownedAs(dir, file); err != nil {
+		return err
+	}
 	buffered := bufio.NewWriterSize(file, 256<<10)
 	if err := errors.Join(write(buffered), buffered.Flush(), file.Sync(), file.Close()); err != nil {
 		return err
@@ -224,4 +228,19 @@ func replaceFile(dir, name string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return errors.Join(within.Sync(), within.Close())
+}
+
+// ownedAs gives a file that root makes to the owner of the directory: the service that lives there has to read it.
+func ownedAs(dir string, file *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		return file.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	return nil
 }

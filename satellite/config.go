@@ -68,12 +68,8 @@ const lookRound = 256
 // DefaultConfig is what holds where the file says nothing. Inventory and Keyring have no default.
 func DefaultConfig() Config {
 	settings := checks.DefaultSettings()
-	login, err := inventory.ParseLoginPath(inventory.DefaultLogin)
-	if err != nil {
-		panic(err) // a plain word
-	}
 	c := Config{
-		Login: login, Memory: "lamplighter.memory", Verdicts: "-",
+		Memory: "lamplighter.memory", Verdicts: "-",
 		RabbitMQ: RabbitMQ{URLs: []string{}},
 		Kafka:    Kafka{Brokers: []string{}, Spool: "lamplighter.spool", SpoolSize: 2 << 30, SpoolAge: 24 * time.Hour},
 		Results:  defaultResults(), Incidents: defaultIncidents(), Tickets: defaultTickets(),

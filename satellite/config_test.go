@@ -229,10 +229,10 @@ func TestEveryKeyIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.yaml")
 	text := `{satellite: s, site: ams1, inventory: cmdb, targets: {networks: [10.0.0.0/8], ports: [443, 8443], loopback: true},
 		cmdb: {state: cs, every: 1m, settle: 2h, quarantine: 1h, gone_percent: 20, gone_least: 3, precedence: [hand, nb, own, snow], sources: {
-			hand: {kind: csv, path: p.csv}, nb: {kind: netbox, url: "https://n.example", login: nl, ca_file: nc, id: cf.asset, filters: [site=ams1, status=active]},
+			hand: {kind: csv, path: p.csv}, nb: {kind: netbox, url: "https://n.example", login: nl, ca_file: nc, id: cf.asset, filters: [site=ams1, status=active], health_field: bmc_health, health_login: hl},
 			snow: {kind: servicenow, url: "https://s.example", login: sl, table: t, query: "a=1^b=2", fields: [id=x, address=y]},
 			own: {kind: json, url: "http://127.0.0.1:8080/l", items: i, total: t, next: n, basic: true, fields: [id=x, address=y.z]}}},
-		 keyring: env, memory: m, verdicts: v, trust: tofu, ping: [rmcp], anchors: [10.0.0.1, "fe80::1"],
+		 keyring: env, login: "bmc/{site}/{bmc}", memory: m, verdicts: v, trust: tofu, ping: [rmcp], anchors: [10.0.0.1, "fe80::1"],
 expiry_soon: 7d, slow: 1s, interval: 1m30s, visits: 9, look_round: 0, drain: 2s, every: {power: 0s, ipmi-login: 2h}, timeouts: {ping: 1s},
 fence: {pause_min: 1m, pause_max: 2m, confirm_login: false}, log: {level: debug, format: json}, listen: "[::1]:0",
 rabbitmq: {urls: ["amqps://r1:5671/ams1", "amqp://127.0.0.1/ams1"], user: ru, password_file: rp, ca_file: ra, cert_file: rc, key_file: rk},
@@ -252,12 +252,16 @@ tickets: {group: g, link: "https://l/{id}", comment_every: 1m, reopen: 2d, tries
 	if err != nil {
 		t.Fatal(err)
 	}
+	login, err := inventory.ParseLoginPath("bmc/{site}/{bmc}")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := Config{
-		Satellite: "s", Site: "ams1", Inventory: "cmdb", Keyring: "env", Memory: "m", Verdicts: "v",
+		Satellite: "s", Site: "ams1", Inventory: "cmdb", Keyring: "env", Login: login, Memory: "m", Verdicts: "v",
 		Targets: Targets{[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, []uint16{443, 8443}, true},
 		CMDB: CMDB{"cs", time.Minute, 2 * time.Hour, time.Hour, 20, 3, []string{"hand", "nb", "own", "snow"}, map[string]*CMDBSource{
 			"hand": {Kind: "csv", Path: "p.csv"},
-			"nb":   {Kind: "netbox", URL: "https://n.example", Login: "nl", CAFile: "nc", ID: "cf.asset", Filters: []string{"site=ams1", "status=active"}},
+			"nb":   {Kind: "netbox", URL: "https://n.example", Login: "nl", CAFile: "nc", ID: "cf.asset", Filters: []string{"site=ams1", "status=active"}, HealthField: "bmc_health", HealthLogin: "hl"},
 			"snow": {Kind: "servicenow", URL: "https://s.example", Login: "sl", Table: "t", Query: "a=1^b=2", Fields: []string{"id=x", "address=y"}},
 			"own":  {Kind: "json", URL: "http://127.0.0.1:8080/l", Items: "i", Total: "t", Next: "n", Basic: true, Fields: []string{"id=x", "address=y.z"}},
 		}, []string{"hand", "nb", "snow", "own"}},

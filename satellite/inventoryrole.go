@@ -25,7 +25,7 @@ when somebody asks for it, keeps the last good list on the disk, and publishes i
 follow it. An answer from which far too many BMCs are missing is withheld until it is approved. lamplighter all does all of that by itself.
 It runs until SIGTERM or Ctrl-C. docs/inventory.md explains the rules; deploy/lamplighter.yaml shows every key.
 
-The subcommands read what this host has, and sync and approve ask the process that syncs on it: use them as its user.
+The subcommands read what this host has, and sync and approve ask the process that syncs on it: use them as its user, or as root.
 
 Exit codes: 0 after a stop, 1 something failed that a new start may mend, 2 usage or configuration.
 `,
