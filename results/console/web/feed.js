@@ -112,7 +112,7 @@ function cells(event) {
   }
   if (event.map !== now.name || event.from > now.seq) return void load();
   if (event.seq <= now.seq) return;
-  now.apply(event.cells, Date.now());
+  now.apply(event.cells);
   now.seq = event.seq;
   tick.set(tick.peek() + 1);
 }
@@ -134,8 +134,6 @@ async function load() {
     const next = new Fleet(await get("/map"));
     heard.set(Date.now());
     watch();
-    const was = fleet.peek();
-    if (was?.name === next.name) for (const [n] of next.differences(was)) next.changed.set(n, Date.now());
     fetching = false;
     fleet.set(next);
     tick.set(tick.peek() + 1);
