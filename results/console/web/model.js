@@ -81,7 +81,8 @@ export class Fleet {
 
   /** The sites in order, each with its racks, which lie one after the other. */
   sites() {
-    return (this.known ??= bySite(this.racks));
+    this.known ??= bySite(this.racks);
+    return this.known;
   }
 
   /** @param {{ site: string, room: string, row: string, rack: string }} of */
