@@ -14,17 +14,18 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /**
  * Puts racks where they stand: those of a row together, rows one after the other, broken where the line is full.
- * @param {Rack[]} racks @param {number} w of a rack @param {number} h of a BMC @param {number} width
+ * @param {Rack[]} racks @param {number} w of a rack @param {number} h of a BMC @param {number} width @param {number} most higher than this it gives up
  * @param {(x: number, y: number, rack: Rack) => void} [put]
  * @returns {number} how high all is
  */
-function place(racks, w, h, width, put) {
+function place(racks, w, h, width, most, put) {
   let [x, y, tall] = [0, 0, 0];
   let before = racks[0];
   for (const rack of racks) {
     if (x > 0 && (rack.row !== before?.row || rack.room !== before.room)) x += w;
     before = rack;
     if (x + w > width) [x, y, tall] = [0, y + tall + 6, 0];
+    if (y > most) break;
     put?.(x, y, rack);
     x += w + 2;
     tall = Math.max(tall, (rack.to - rack.from) * h);
@@ -35,7 +36,7 @@ function place(racks, w, h, width, put) {
 /** The size of the largest cells that fit. @param {Rack[]} racks @param {number} width @param {number} most */
 function largest(racks, width, most) {
   const widest = Math.max(48, Math.min(160, Math.floor(width / racks.length) - 2));
-  for (let h = 8; h >= 2; h--) for (let w = widest; w >= Math.max(2, h - 2); w--) if (place(racks, w, h, width) <= most) return { w, h };
+  for (let h = 8; h >= 2; h--) for (let w = widest; w >= Math.max(2, h - 2); w--) if (place(racks, w, h, width, most) <= most) return { w, h };
   return { w: 2, h: 2 };
 }
 
@@ -44,7 +45,7 @@ export function layout(racks, width, most) {
   const { w, h } = largest(racks, width, most);
   /** @type {Column[]} */
   const columns = [];
-  const height = place(racks, w, h, width, (x, y, rack) => void columns.push({ x, y, rack }));
+  const height = place(racks, w, h, width, Number.POSITIVE_INFINITY, (x, y, rack) => void columns.push({ x, y, rack }));
   return { w, h, height, columns };
 }
 
