@@ -1,7 +1,7 @@
 // Keeping quiet: which BMCs a silence is for, and the dialog that says what it will do before it does.
 
-import { me } from "./act.js";
-import { Problem, send } from "./api.js";
+import { name } from "./act.js";
+import { send } from "./api.js";
 import { later } from "./later.js";
 import { number } from "./model.js";
 import { modal } from "./parts.js";
@@ -36,10 +36,6 @@ export function scopeOf(i, members) {
 }
 
 const ends = { "30m": "30 minutes", "1h": "1 hour", "2h": "2 hours", "4h": "4 hours", "8h": "8 hours", "1d": "1 day", "3d": "3 days", "7d": "7 days", "30d": "30 days (maintenance)" };
-const remembered = "lamplighter.name";
-
-/** @param {unknown} err */
-const said = (err) => (err instanceof Problem ? `${err.title}: ${err.detail}` : String(err));
 
 /** What it reaches now, asked again while it is written. @param {() => { kind: string, where: string, for: string, from?: string }} body */
 function preview(body) {
@@ -54,7 +50,7 @@ function preview(body) {
     } catch (err) {
       if (mine !== asked) return;
       reach.set(null);
-      wrong.set(said(err));
+      wrong.set(String(err));
     }
   };
   return { reach, wrong, look, soon: later(look) };
@@ -71,19 +67,18 @@ export const silence = (kind, which) => root((stop) => {
   const begin = h("input", { type: "datetime-local" });
   const reason = h("textarea", { rows: 2, maxlength: 1000, required: true });
   const ticket = h("input", { maxlength: 200 });
-  const name = me.peek()?.local ? h("input", { required: true, maxlength: 100, value: localStorage.getItem(remembered) ?? "" }) : null;
+  const who = name();
   [kinds.value, filter.value, end.value] = [kind, which, "2h"];
   const body = () => ({ kind: kinds.value, where: filter.value, for: end.value, ...(begin.value ? { from: new Date(zone.peek() === "UTC" ? `${begin.value}Z` : begin.value).toISOString() } : {}) });
   const { reach, wrong, look, soon } = preview(body);
   const failed = signal("");
   modal("Keep quiet", (close) => [h("form", { onsubmit: async (event) => {
     event.preventDefault();
-    if (name) localStorage.setItem(remembered, name.value);
     try {
-      await send("POST", "/silences", { ...body(), reason: reason.value, ...(ticket.value ? { ticket: ticket.value } : {}), ...(name ? { who: name.value } : {}), expect: reach.peek()?.matched });
+      await send("POST", "/silences", { ...body(), reason: reason.value, ...(ticket.value ? { ticket: ticket.value } : {}), ...who.said(), expect: reach.peek()?.matched });
       close();
     } catch (err) {
-      failed.set(said(err));
+      failed.set(String(err));
       void look();
     }
   } },
@@ -91,7 +86,7 @@ export const silence = (kind, which) => root((stop) => {
   h("label", null, "Kind", kinds), h("label", null, "Which BMCs, as a filter", filter),
   h("p", { class: "reach", role: "status" }, () => (wrong() ? h("span", { class: "wrong" }, wrong()) : reach() ? [h("strong", null, `${number(reach()?.matched ?? 0)} BMCs`), ` now, ${number(reach()?.failing ?? 0)} of them fail.`] : "Counting …")),
   h("label", null, `Begins (${zone.peek() === "UTC" ? "UTC" : "local time"}; empty: now)`, begin), h("label", null, "For how long", end), h("label", null, "Reason", reason),
-  h("label", null, "Ticket or work order (may be empty)", ticket), name && h("label", null, "Your name", name),
+  h("label", null, "Ticket or work order (may be empty)", ticket), who.field,
   h("p", { class: "wrong", role: "alert" }, failed),
   h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, () => (reach() ? `Keep ${number(reach()?.matched ?? 0)} quiet` : "Keep quiet")), h("button", { type: "button", onclick: close }, "Cancel")))], stop);
   for (const field of [kinds, filter, begin, end]) field.addEventListener("input", () => soon(300));

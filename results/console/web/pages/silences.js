@@ -1,7 +1,7 @@
 // Silences: what is kept quiet, by whom, why, and for how long still?
 
 import { button } from "../act.js";
-import { get, kept, Problem, send } from "../api.js";
+import { get, kept, send } from "../api.js";
 import { on } from "../feed.js";
 import { later } from "../later.js";
 import { number } from "../model.js";
@@ -53,7 +53,7 @@ export function page() {
   const shown = () => (rows() ?? []).filter(({ status }) => (status === "over") === over());
   const count = (/** @type {boolean} */ is) => (rows() === null ? "" : ` ${(rows() ?? []).filter(({ status }) => (status === "over") === is).length}`);
   const refused = signal("");
-  const tell = (/** @type {unknown} */ err) => refused.set(err instanceof Problem ? `${err.title}: ${err.detail}` : String(err));
+  const tell = (/** @type {unknown} */ err) => refused.set(String(err));
   effect(() => void (rows() && refused.set("")));
   const which = route.peek().query.where ?? "";
   return [
