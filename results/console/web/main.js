@@ -13,11 +13,11 @@ import { computed, effect, h, signal } from "./view.js";
 /** @type {(() => void)[]} */
 const rest = [];
 
-/** A page of a module that is fetched when it is first opened; or before, for a time when the server does not answer. @param {string} name @param {string} [part] */
-function fetched(name, part = "page") {
+/** A page of a module that is fetched when it is first opened; or before, for a time when the server does not answer. @param {string} file @param {string} [part] */
+function fetched(file, part = "page") {
   const page = signal(/** @type {(() => Child) | null} */ (null));
   const wrong = signal(/** @type {unknown} */ (null));
-  const look = () => void (page.peek() ?? import(`./pages/${name}.js`).then((module) => page.set(module[part]), wrong.set));
+  const look = () => void (page.peek() ?? import(file).then((module) => page.set(module[part]), wrong.set));
   rest.push(look);
   return () => {
     look();
@@ -28,16 +28,16 @@ function fetched(name, part = "page") {
 /** The pages, and what of the address makes one another page. @type {Record<string, { page: () => Child, by: string[] }>} */
 const pages = {
   "/": { page: fleet, by: [] },
-  "/site": { page: fetched("site"), by: ["site"] },
-  "/rack": { page: fetched("rack"), by: ["site", "room", "row", "rack"] },
-  "/bmc": { page: fetched("bmc"), by: ["id"] },
-  "/incidents": { page: fetched("incidents"), by: [] },
-  "/incidents/{id}": { page: fetched("incident"), by: [] },
-  "/silences": { page: fetched("silences"), by: [] },
-  "/satellites": { page: fetched("ourselves", "satellites"), by: [] },
-  "/chain": { page: fetched("ourselves", "chain"), by: [] },
-  "/audit": { page: fetched("ourselves", "audit"), by: [] },
-  "/search": { page: fetched("search"), by: ["q", "where"] },
+  "/site": { page: fetched("./pages/site.js"), by: ["site"] },
+  "/rack": { page: fetched("./pages/rack.js"), by: ["site", "room", "row", "rack"] },
+  "/bmc": { page: fetched("./pages/bmc.js"), by: ["id"] },
+  "/incidents": { page: fetched("./pages/incidents.js"), by: [] },
+  "/incidents/{id}": { page: fetched("./pages/incidents.js", "one"), by: [] },
+  "/silences": { page: fetched("./silence.js"), by: [] },
+  "/satellites": { page: fetched("./pages/ourselves.js", "satellites"), by: [] },
+  "/chain": { page: fetched("./pages/ourselves.js", "chain"), by: [] },
+  "/audit": { page: fetched("./pages/ourselves.js", "audit"), by: [] },
+  "/search": { page: fetched("./pages/search.js"), by: ["q", "where"] },
 };
 
 start();
