@@ -47,11 +47,12 @@ type fleet struct {
 	server    *Server
 	stop      func()
 	inventory func() []inventory.BMC
-	holding   time.Duration // how long incidents wait; zero: not long
-	rounds    *audit.Watch  // which rounds are missing; nil: nobody knows
+	rounds    *audit.Watch // which rounds are missing; nil: nobody knows
 
 	mu  sync.Mutex // guards due
 	due time.Time  // of the newest round
+
+	holding time.Duration // how long incidents wait; zero: not long
 }
 
 // lines is a log that tests read.
