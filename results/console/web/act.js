@@ -5,7 +5,6 @@ import { modal } from "./parts.js";
 import { route } from "./route.js";
 import { h, signal } from "./view.js";
 
-/** @type {ReturnType<typeof signal<Me | null>>} */
 export const me = signal(/** @type {Me | null} */ (null));
 
 export async function start() {

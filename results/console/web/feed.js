@@ -39,7 +39,6 @@ export const patience = (tries, random) => 500 + random * Math.min(4500, 500 * 2
 /** Without a sign of life for so long the feed is lost: the server gives one every 5 s, and 12 s after it froze a person has to know. */
 export const SILENCE = 11_000;
 
-/** @type {ReturnType<typeof signal<Fleet | null>>} */
 export const fleet = signal(/** @type {Fleet | null} */ (null));
 /** Grows with each change of the fleet that is shown. */
 export const tick = signal(0);

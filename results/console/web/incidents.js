@@ -5,7 +5,7 @@ import { on } from "./feed.js";
 import { later } from "./later.js";
 import { signal } from "./view.js";
 
-/** @type {ReturnType<typeof signal<Incident[] | null>>} null: not known yet */
+/** null: not known yet */
 export const incidents = signal(/** @type {Incident[] | null} */ (null));
 /** How many there are. */
 export const open = signal(/** @type {number | null} */ (null));
