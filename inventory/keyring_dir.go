@@ -19,7 +19,7 @@ const (
 )
 
 // dirKeyring takes credentials from the files NAME.username and NAME.password, as mounted secrets come, and NAME.next_password while a
-// rotation is under way.
+// rotation is under way. A NAME with slashes is in a directory of it.
 type dirKeyring struct {
 	dir string
 
@@ -54,9 +54,13 @@ func openDirKeyring(dir string) (*dirKeyring, error) {
 func (k *dirKeyring) Credentials(_ context.Context, name string) (Credentials, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	// A name comes from the CMDB: it must not lead out of the directory.
-	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\\\x00") {
-		return Credentials{}, noCredential(name, k.dir)
+	if err := incomplete(name); err != nil {
+		return Credentials{}, err
+	}
+	for step := range strings.SplitSeq(name, "/") { // a name comes from the CMDB: it must not lead out of the directory
+		if step == "" || strings.HasPrefix(step, ".") || strings.ContainsAny(step, "\\\x00") {
+			return Credentials{}, noCredential(name, k.dir)
+		}
 	}
 	text, err := k.read(name + passwordFile)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -73,6 +73,9 @@ func openVaultKeyring(file string) (*vaultKeyring, error) {
 
 // Credentials hands out what is kept; a reading that it begins goes on when ctx ends, for the others who wait.
 func (k *vaultKeyring) Credentials(ctx context.Context, name string) (Credentials, error) {
+	if err := incomplete(name); err != nil {
+		return Credentials{}, err
+	}
 	if !vaultName(name) {
 		return Credentials{}, noCredential(name, k.where("")+": want a path of plain names")
 	}
@@ -218,10 +221,8 @@ func (k *vaultKeyring) where(name string) string {
 
 // vaultName says whether a name, which comes from the CMDB, leads to nowhere but to a secret under the prefix.
 func vaultName(name string) bool {
-	for part := range strings.SplitSeq(name, "/") {
-		if part == "" || strings.HasPrefix(part, ".") || strings.ContainsFunc(part, func(r rune) bool {
-			return r < ' ' || r == 0x7f || strings.ContainsRune(`\?#%*+`, r)
-		}) {
+	for step := range strings.SplitSeq(name, "/") {
+		if !plainStep(step) {
 			return false
 		}
 	}

@@ -23,6 +23,8 @@ type NetBox struct {
 	ID string
 	// Page is how many devices are asked for at once; 0: 1000, which is the most that NetBox gives unless it is set up otherwise.
 	Page int
+	// Health, if any, is told what its custom field has. The field is no label, or each change of it would be one of the BMC.
+	Health *NetBoxHealth
 }
 
 // BMCs reads all devices.
@@ -32,13 +34,14 @@ func (n NetBox) BMCs(ctx context.Context, known Known) (Answer, error) {
 		return Answer{}, err
 	}
 	defer talk.end()
-	read := &netboxReading{NetBox: n, conversation: talk, reading: newReading(known), types: map[int64]netboxType{}, racks: map[int64]netboxRack{}}
+	read := &netboxReading{NetBox: n, conversation: talk, reading: newReading(known), types: map[int64]string{}, racks: map[int64]string{},
+		columns: map[string]customColumn{}, scalars: texts{}}
 	if read.Page == 0 {
 		read.Page = 1000
 	}
-	_, err = walk(ctx, read, "/api/dcim/device-types/", nil, func(t netboxType) int64 { read.types[t.ID] = t; return t.ID })
+	_, err = read.walk(ctx, "/api/dcim/device-types/", nil, heights(read.types))
 	if err == nil {
-		_, err = walk(ctx, read, "/api/dcim/racks/", nil, func(r netboxRack) int64 { read.racks[r.ID] = r; return r.ID })
+		_, err = read.walk(ctx, "/api/dcim/racks/", nil, heights(read.racks))
 	}
 	if err != nil {
 		return Answer{}, err
@@ -47,10 +50,16 @@ func (n NetBox) BMCs(ctx context.Context, known Known) (Answer, error) {
 	for _, f := range n.Filters {
 		filters.Add(f[0], f[1])
 	}
-	n.Page = read.Page
-	count, err := walk(ctx, read, "/api/dcim/devices/", filters, read.device)
+	if n.Health != nil {
+		n.Health.begin()
+		read.health = map[ID]healthOf{}
+	}
+	count, err := read.walk(ctx, "/api/dcim/devices/", filters, read.device)
 	if err != nil {
 		return Answer{}, err
+	}
+	if n.Health != nil {
+		n.Health.end(read.health, read.healthSeen)
 	}
 	read.answer.Read, read.answer.Of = count, count
 	return read.answer, nil
@@ -69,13 +78,31 @@ type netboxReading struct {
 	NetBox
 	*conversation
 	*reading
-	types map[int64]netboxType
-	racks map[int64]netboxRack
+	// types and racks have the heights of those that there are, by number.
+	types, racks map[int64]string
+	columns      map[string]customColumn // by the name of a custom field
+	scalars      texts                   // what values of custom fields are as text, by how they are written
+	health       map[ID]healthOf
+	healthSeen   bool // some device has the field
+}
+
+// heights makes what takes a device type, or a rack, and notes its height.
+func heights(of map[int64]string) func(record []byte) (int64, error) {
+	return func(record []byte) (int64, error) {
+		var r struct {
+			ID     int64   `json:"id"`
+			Height float64 `json:"u_height"`
+		}
+		err := json.Unmarshal(record, &r)
+		of[r.ID] = number(r.Height)
+		return r.ID, err
+	}
 }
 
 // walk reads a list of NetBox page by page, by number, and says how many records there were. Each page says how many are left: as
-// many must come.
-func walk[T any](ctx context.Context, n *netboxReading, path string, filters url.Values, take func(T) int64) (total int, err error) {
+// many must come. take takes a record and says its number; the bytes are its own only until it returns.
+func (n *netboxReading) walk(ctx context.Context, path string, filters url.Values, take func(record []byte) (int64, error)) (total int, err error) {
+	var record json.RawMessage
 	for last := int64(-1); ; {
 		query := url.Values{"limit": {strconv.Itoa(n.Page)}, "ordering": {"id"}}
 		for name, values := range filters {
@@ -88,11 +115,14 @@ func walk[T any](ctx context.Context, n *netboxReading, path string, filters url
 		err := n.page(ctx, path, query, func(_ http.Header, body io.Reader) error {
 			s := stream{
 				each: func(d *json.Decoder) error {
-					var record T
-					if err := d.Decode(&record); err != nil {
+					err := d.Decode(&record)
+					var id int64
+					if err == nil {
+						id, err = take(record)
+					}
+					if err != nil {
 						return fmt.Errorf("record %d: %w", total+read+1, err)
 					}
-					id := take(record)
 					if id <= last {
 						return fmt.Errorf("number %d comes after number %d: the order by id, or the filter id__gt, is not obeyed", id, last)
 					}

@@ -75,7 +75,6 @@ type Difference struct {
 // Differences are all that wait: those that are missing, then what of the withheld answer is new, by ID.
 func (r Register) Differences() []Difference {
 	all := []Difference{}
-	was := byID(r.BMCs)
 	for _, b := range r.BMCs {
 		if since, missing := r.Missing[b.ID]; missing {
 			all = append(all, Difference{Change: "missing", BMC: b.ID, Was: b.Standing(), Since: &since})
@@ -84,14 +83,14 @@ func (r Register) Differences() []Difference {
 	if r.Withheld == nil {
 		return all
 	}
-	diff := DiffOf(r.BMCs, r.Withheld.Answer.BMCs)
+	diff := DiffOf(r.BMCs, r.Withheld.Answer.List())
 	for _, part := range []struct {
 		change string
 		bmcs   []BMC
 	}{{"added", diff.Added}, {"moved", diff.Moved}, {"changed", diff.Changed}} {
 		for _, b := range part.bmcs {
 			d := Difference{Change: part.change, BMC: b.ID, Is: b.Standing()}
-			if old := was[b.ID]; old != nil {
+			if old := lookUpIn(r.BMCs, b.ID); old != nil {
 				d.Was = old.Standing()
 			}
 			all = append(all, d)

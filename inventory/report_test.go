@@ -16,7 +16,7 @@ func TestEachSourceIsRememberedByItsNameAndTheOneThatFailedIsBlamed(t *testing.T
 	second := sourceOf(func() (Answer, error) { return answerOf(bmcs(11, 15)), broken })
 	var told []Report
 	s := opened(t, SyncConfig{Dir: filepath.Join(t.TempDir(), "i"), Site: "ams1", Every: time.Minute, Rule: DefaultRule(), Told: func(r Report) { told = append(told, r) }, Source: Merged{
-		Named{"first", sourceOf(func() (Answer, error) { return Answer{BMCs: bmcs(1, 10), Read: 10, Of: 10}, nil })}, Named{"second", second},
+		Named{"first", sourceOf(func() (Answer, error) { return Answer{BMCs: pointers(bmcs(1, 10)), Read: 10, Of: 10}, nil })}, Named{"second", second},
 		Named{"third", sourceOf(func() (Answer, error) { return answerOf(bmcs(16, 16)), nil })},
 	}})
 	if _, err := s.Sync(t.Context()); err != nil {

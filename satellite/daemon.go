@@ -94,6 +94,9 @@ func (d *daemon) believe(ctx context.Context, stderr io.Writer) (err error) {
 	if r.off() && len(t.Desks) > 0 {
 		return errors.New("results.store: none: want a directory where there are tickets.desks")
 	}
+	if health := d.intake.health; r.off() && health != nil && len(health.fields) > 0 {
+		return errors.New("results.store: none: want a directory where a source of cmdb.sources has a health_field, since nobody would know health")
+	}
 	if r.off() {
 		return nil
 	}
@@ -235,6 +238,9 @@ func (d *daemon) run(ctx context.Context, work func(context.Context) error) erro
 	behind.Go(func() error { return d.intake.run(serving) })
 	if d.beliefs != nil {
 		behind.Go(func() error { return d.beliefs.run(serving) })
+		if health := d.intake.health; health != nil {
+			behind.Go(func() error { return health.run(serving, health.ofLive(d.beliefs.follower.Live())) })
+		}
 	}
 	if d.books != nil {
 		behind.Go(func() error { return d.books.Run(serving) })

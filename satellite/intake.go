@@ -27,6 +27,7 @@ type intake struct {
 	bounds  *bounds
 	targets *inventory.Targets
 	syncing *inventory.Syncing  // nil: not this process
+	health  *healthFields       // of the sources; nil without syncing
 	follows *snapshot.Following // nil: nobody is followed
 	publish *snapshot.Publisher // nil: nobody is told
 
@@ -84,7 +85,7 @@ func (f *intake) ofSources(ctx context.Context) (err error) {
 	if f.publish != nil {
 		l.told = f.publish.Tell
 	}
-	if f.syncing, err = c.openSyncing(f.daemon.keyring, f.targets, l, f.log); err != nil {
+	if f.syncing, f.health, err = c.openSyncing(f.daemon.keyring, f.targets, l, f.log); err != nil {
 		return err
 	}
 	r, status := f.syncing.Register()
@@ -198,6 +199,7 @@ func (f *intake) close() {
 func (f *intake) measure(m *metrics.Metrics) {
 	if f.syncing != nil {
 		m.Inventory(f.syncing.Register)
+		f.health.measure(m)
 	}
 }
 

@@ -26,7 +26,7 @@ when somebody asks for it, keeps the last good list on the disk, and publishes i
 follow it. An answer from which far too many BMCs are missing is withheld until it is approved. lamplighter all does all of that by itself.
 It runs until SIGTERM or Ctrl-C. docs/inventory.md explains the rules; deploy/lamplighter.yaml shows every key.
 
-The subcommands read what this host has, and sync and approve ask the process that syncs on it: use them as its user.
+The subcommands read what this host has, and sync and approve ask the process that syncs on it: use them as its user, or as root.
 
 Exit codes: 0 after a stop, 1 something failed that a new start may mend, 2 usage or configuration.
 `,
@@ -72,8 +72,13 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	connection, err := c.Kafka.connection(ctx)
+	if err != nil {
+		return err
+	}
+	connection.Log = log
 	heard := c.published(publisher)
-	syncing, err := c.openSyncing(keyring, targets, heard, log)
+	syncing, health, err := c.openSyncing(keyring, targets, heard, log)
 	if err != nil {
 		return err
 	}
@@ -84,6 +89,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	heard.told(syncing.Report())
 	m, pulse := metrics.New(version), metrics.NewPulse()
 	m.Inventory(syncing.Register)
+	health.measure(m)
 	m.Fleet(func() int { now, _ := syncing.Register(); return len(now.BMCs) })
 	var ready metrics.Ready
 	ready.Need("inventory", func() error { return synced(syncing) })
@@ -105,6 +111,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	if len(c.RabbitMQ.URLs) > 0 {
 		group.Go(func() error { return c.receiveRequests(ctx, syncing, log) })
 	}
+	group.Go(func() error { return health.run(ctx, health.ofKafka(connection)) })
 	group.Go(func() error { return pulse.Run(ctx, time.Second, func() { syncing.Register() }) })
 	if err := group.Wait(); err != nil {
 		log.Error("ended", "error", err)

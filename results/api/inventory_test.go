@@ -42,7 +42,11 @@ func newSynced(t testing.TB, site string, first ...inventory.BMC) *synced {
 }
 
 func (s *synced) says(bmcs ...inventory.BMC) {
-	s.answer.Store(&inventory.Answer{BMCs: bmcs, Read: len(bmcs), Of: len(bmcs)})
+	a := &inventory.Answer{Read: len(bmcs), Of: len(bmcs)}
+	for i := range bmcs {
+		a.BMCs = append(a.BMCs, &bmcs[i])
+	}
+	s.answer.Store(a)
 }
 
 func (s *synced) BMCs(context.Context, inventory.Known) (inventory.Answer, error) {

@@ -65,19 +65,19 @@ func TestADayIsWoundBackFromWhatIsNow(t *testing.T) {
 	}
 }
 
-// counting counts the queries for changes.
-type counting struct {
+// countingQueries counts the queries for changes.
+type countingQueries struct {
 	Store
 	queries []store.Which
 }
 
-func (c *counting) Changes(ctx context.Context, which store.Which, see func(store.Kept) bool) error {
+func (c *countingQueries) Changes(ctx context.Context, which store.Which, see func(store.Kept) bool) error {
 	c.queries = append(c.queries, which)
 	return c.Store.Changes(ctx, which, see)
 }
 
 func TestStripsCostOneQueryAndThenWhatIsNew(t *testing.T) {
-	asked := &counting{}
+	asked := &countingQueries{}
 	f := newFleet(t, func(f *fleet) { f.wrap = func(s Store) Store { asked.Store = s; return asked } })
 	f.good(0, 90, nil)
 	f.bad(3)

@@ -170,18 +170,26 @@ func hostileSite(t *testing.T, fleet []inventory.BMC) *synced {
 	for i, attack := range attacks {
 		bad = append(bad, inventory.Conflict{Kind: inventory.BadRecord, BMCs: []inventory.ID{inventory.ID(attack)}, Text: attacks[(i+1)%len(attacks)]})
 	}
-	answer.Store(&inventory.Answer{BMCs: fleet, Sources: []inventory.Read{{Name: attacks[0], BMCs: 50}, {Name: names[1], BMCs: 3, Read: 3, Of: 4}}})
+	answer.Store(&inventory.Answer{BMCs: records(fleet), Sources: []inventory.Read{{Name: attacks[0], BMCs: 50}, {Name: names[1], BMCs: 3, Read: 3, Of: 4}}})
 	syncOnce(t, one, true)
-	answer.Store(&inventory.Answer{BMCs: fleet[:20], Bad: bad, Sources: []inventory.Read{{Name: attacks[1]}}})
+	answer.Store(&inventory.Answer{BMCs: records(fleet[:20]), Bad: bad, Sources: []inventory.Read{{Name: attacks[1]}}})
 	syncOnce(t, one, true)
 	two := s.site(attacks[2], answers(func() (inventory.Answer, error) {
 		return inventory.Answer{}, &inventory.SourceError{Name: attacks[3], Err: fmt.Errorf("%s\n%s", attacks[0], attacks[1])}
 	}))
 	syncOnce(t, two, false)
-	three := s.site("conflicts", answers(func() (inventory.Answer, error) { return inventory.Answer{BMCs: fleet[:2], Bad: bad}, nil }))
+	three := s.site("conflicts", answers(func() (inventory.Answer, error) { return inventory.Answer{BMCs: records(fleet[:2]), Bad: bad}, nil }))
 	syncOnce(t, three, true)
 	s.barred[attacks[2]] = attacks[4]
 	return s
+}
+
+// records are those of a list.
+func records(list []inventory.BMC) (all []*inventory.BMC) {
+	for i := range list {
+		all = append(all, &list[i])
+	}
+	return all
 }
 
 type answers func() (inventory.Answer, error)

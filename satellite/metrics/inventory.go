@@ -37,3 +37,14 @@ func (m *Metrics) Inventory(now func() (inventory.Register, inventory.Status)) {
 		tell(conflicts, float64(len(r.Conflicts)-hinder), "no")
 	}})
 }
+
+// HealthFields has now asked for how many BMCs have another health in the CMDB than is believed, and what keeps it from being written.
+func (m *Metrics) HealthFields(now func() (waiting int, err error)) {
+	waiting := gauge("lamplighter_inventory_health_waiting_bmcs", "BMCs whose field in the CMDB does not say yet what is believed; only where a source has a health_field.")
+	up := gauge("lamplighter_inventory_health_up", "1 while health can be written to the CMDB; only where a source has a health_field.")
+	m.registry.MustRegister(asked{[]*kind{waiting, up}, func(tell func(*kind, float64, ...string)) {
+		n, err := now()
+		tell(waiting, float64(n))
+		tell(up, number(err == nil))
+	}})
+}
