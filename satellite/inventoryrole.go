@@ -108,9 +108,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 		group.Go(func() error { return run(ctx) })
 	}
 	group.Go(func() error { return onHangup(ctx, syncing.Soon) })
-	if len(c.RabbitMQ.URLs) > 0 {
-		group.Go(func() error { return c.receiveRequests(ctx, syncing, log) })
-	}
+	group.Go(func() error { return c.receiveRequests(ctx, syncing, log) })
 	group.Go(func() error { return health.run(ctx, health.ofKafka(connection)) })
 	group.Go(func() error { return pulse.Run(ctx, time.Second, func() { syncing.Register() }) })
 	if err := group.Wait(); err != nil {
@@ -133,8 +131,12 @@ func (c Config) published(p *snapshot.Publisher) listeners {
 	}
 }
 
-// receiveRequests does what people ask of the inventory over the site's RabbitMQ. While that is away nobody can ask, and all else goes on.
+// receiveRequests does what people ask of the inventory over the site's RabbitMQ, if there is one. While that is away nobody can
+// ask, and all else goes on.
 func (c Config) receiveRequests(ctx context.Context, syncing *inventory.Syncing, log *slog.Logger) error {
+	if len(c.RabbitMQ.URLs) == 0 {
+		return nil
+	}
 	broker, err := c.openBus(ctx, log)
 	if err != nil {
 		return err
