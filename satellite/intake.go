@@ -78,7 +78,7 @@ func (f *intake) ofSources(ctx context.Context) (err error) {
 	if err := c.needsSources(); err != nil {
 		return err
 	}
-	f.syncing, f.health, err = c.openSyncing(f.daemon.keyring, f.targets, func(r inventory.Register, _ inventory.Diff) { f.set(ctx, r) }, f.log)
+	f.syncing, f.health, err = c.takeSyncing(ctx, f.daemon.keyring, f.targets, func(r inventory.Register, _ inventory.Diff) { f.set(ctx, r) }, f.log)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,10 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 		return err
 	}
 	connection.Log = log
-	syncing, health, err := c.openSyncing(keyring, targets, func(r inventory.Register, _ inventory.Diff) { publisher.Publish(r) }, log)
+	syncing, health, err := c.takeSyncing(ctx, keyring, targets, func(r inventory.Register, _ inventory.Diff) { publisher.Publish(r) }, log)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
