@@ -66,6 +66,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	inventory.LogOutages(keyring, log)
 	bounds, targets := c.bounds(ctx, log)
 	publisher, err := c.publisher(ctx, log)
 	if err != nil {
@@ -90,6 +91,9 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	m, pulse := metrics.New(version), metrics.NewPulse()
 	m.Inventory(syncing.Register)
 	health.measure(m)
+	if keyringHealth, elsewhere := inventory.HealthOf(keyring); elsewhere {
+		m.Keyring(keyringHealth)
+	}
 	m.Fleet(func() int { now, _ := syncing.Register(); return len(now.BMCs) })
 	var ready metrics.Ready
 	ready.Need("inventory", func() error { return synced(syncing) })
