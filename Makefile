@@ -22,7 +22,7 @@ peers: ## install the real BMC implementations that tests run against, as far as
 	@.ci/peers
 
 test: peers ## set up, then run all tests with the race detector; says loudly what could not be tested
-	@.ci/test $(GO) test -race -shuffle=on -p 1 -timeout 30m ./... # one package at a time: several measure time
+	@.ci/test $(GO) test -race -shuffle=on -p 2 -timeout 30m ./... # two packages at a time: most wait more than they work, and their limits hold beside another
 
 lint: ## gofmt, vet, staticcheck, go mod tidy -diff
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt wants to change: $$unformatted"; exit 1; }
@@ -46,8 +46,9 @@ console: ## check the console alone: types, lint, unit tests, and every page in 
 bench: ## run the benchmarks; docs/performance.md has the numbers and how to pair them
 	$(GO) test -timeout 60m -run '^$$' -bench . -benchmem ./...
 
-bench-console: peers ## measure the console with 100,000 and 500,000 BMCs in Chromium, some 10 minutes (docs/performance.md)
+bench-console: peers ## measure the console with 100,000 and 500,000 BMCs in Chromium, and 1,000 clients; some 15 minutes (docs/performance.md)
 	$(GO) test -timeout 40m -run '^$$' -bench Console -benchtime 1x -v ./results/console
+	$(GO) test -timeout 20m -run '^$$' -bench ManyClients -benchtime 1x ./results/api
 
 clean: ## remove what was built and installed into this directory
 	rm -rf bin .peers .tools

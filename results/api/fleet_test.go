@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,6 +51,8 @@ type fleet struct {
 
 	mu  sync.Mutex // guards due
 	due time.Time  // of the newest round
+
+	holding time.Duration // how long incidents wait; zero: not long
 }
 
 // lines is a log that tests read.
@@ -93,7 +96,7 @@ func (f *fleet) start() {
 		f.t.Fatal(err)
 	}
 	rule := incident.Defaults(5 * time.Minute)
-	rule.Hold = 100 * time.Millisecond
+	rule.Hold = cmp.Or(f.holding, 100*time.Millisecond)
 	going := pace.New(time.Now())
 	follower, err := follow.Open(ctx, follow.Config{Name: "test", Store: kept, Interval: 5 * time.Minute, Wait: 50 * time.Millisecond, Incidents: rule,
 		Seen: func(v *results.Verdict, _ int, facts []results.Fact, _ bool) { going.See(v, facts, time.Now()) }})

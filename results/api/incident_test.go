@@ -79,9 +79,9 @@ func TestIncidentsAreListedFilteredAndShown(t *testing.T) {
 			t.Errorf("%s: %v, want %v", query, got, want)
 		}
 	}
-	first := get[page[Incident]](f, "/incidents?limit=1")
-	rest := get[page[Incident]](f, "/incidents?limit=1&cursor="+first.Next)
-	if len(first.Items) != 1 || len(rest.Items) != 1 || rest.Next != "" || first.Items[0].ID == rest.Items[0].ID {
+	first := get[incidentPage](f, "/incidents?limit=1")
+	rest := get[incidentPage](f, "/incidents?limit=1&cursor="+first.Next)
+	if len(first.Items) != 1 || len(rest.Items) != 1 || rest.Next != "" || first.Items[0].ID == rest.Items[0].ID || first.Total != 2 || rest.Total != 2 {
 		t.Errorf("%+v then %+v", first, rest)
 	}
 	d := get[IncidentDetail](f, "/incidents/"+one.ID)

@@ -120,6 +120,13 @@ type seat struct {
 	Closed int64  `json:"c"`
 }
 
+// incidentPage is a page of incidents.
+type incidentPage struct {
+	page[Incident]
+	// Total is how many of those asked for are not closed, on whatever page.
+	Total int `json:"total"`
+}
+
 // incidents answers with a page of incidents, the most important first, the closed ones last: GET /incidents.
 func (s *Server) incidents(w http.ResponseWriter, r *http.Request, a ask) error {
 	want, err := a.wanted()
@@ -130,7 +137,8 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request, a ask) error 
 	if err := a.cursor(&after); err != nil {
 		return err
 	}
-	p, last := page[Incident]{Items: []Incident{}}, after
+	all := s.openOnes(a, want)
+	p, last := incidentPage{page[Incident]{Items: []Incident{}}, len(all)}, after
 	add := func(i results.Incident, at seat) (more bool) {
 		if len(p.Items) == a.limit {
 			p.Next = next(last)
@@ -140,7 +148,6 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request, a ask) error 
 		return true
 	}
 	if after.Closed == 0 {
-		all := s.openOnes(a, want)
 		from := min(max(after.At, 0), len(all))
 		if at := slices.IndexFunc(all, func(i results.Incident) bool { return i.ID == after.ID }); at >= 0 {
 			from = at + 1

@@ -25,7 +25,7 @@ import (
 
 // crowd is many clients of the stream.
 type crowd struct {
-	t       *testing.T
+	t       testing.TB
 	f       *fleet
 	address string // the fleet's, before and after its restart
 	clients []*watcher

@@ -116,8 +116,8 @@ func (h *hub) missed(v *view, since string, now time.Time) frame {
 // next are the frames that the client has not been sent yet; with none, wake is closed when there are some.
 func (l *listener) next() (frames []frame, wake <-chan struct{}) {
 	h, v := l.hub, l.view
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.mu.RLock() // all clients come at once
+	defer h.mu.RUnlock()
 	behind := v.count - l.seen
 	l.seen = v.count
 	if behind > uint64(len(v.frames)) {

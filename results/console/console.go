@@ -18,6 +18,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -120,21 +121,31 @@ func newFile(kind string, text []byte) *file {
 	return &file{kind: kind, etag: `"` + hex.EncodeToString(sum[:12]) + `"`, plain: text, packed: packed.Bytes()}
 }
 
-// newShell is the page that loads the modules, all at once: the browser need not read one to hear of the next.
-func (c *Console) newShell() (*file, error) {
-	var modules []string
-	for name := range c.files {
-		if path.Ext(name) == ".js" {
-			modules = append(modules, name)
-		}
+// imported finds what a module cannot begin without. What it imports later stands in parentheses.
+var imported = regexp.MustCompile(`(?m)^import .*"(\.[^"]+)";$`)
+
+// first adds a module and all that it cannot begin without.
+func (c *Console) first(name string, all map[string]bool) {
+	if all[name] {
+		return
 	}
-	slices.Sort(modules)
+	all[name] = true
+	for _, found := range imported.FindAllSubmatch(c.files[name].plain, -1) {
+		c.first(path.Join(path.Dir(name), string(found[1])), all)
+	}
+}
+
+// newShell is the page. It loads the modules that main.js cannot begin without, all at once: the browser need not read one to hear of the
+// next. The other pages' modules main.js fetches once it is seen.
+func (c *Console) newShell() (*file, error) {
+	first := map[string]bool{}
+	c.first("main.js", first)
 	shell, err := template.New("shell").Parse(shellText)
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	var page bytes.Buffer
-	if err := shell.Execute(&page, map[string]any{"Base": Base + c.version + "/", "Modules": modules}); err != nil {
+	if err := shell.Execute(&page, map[string]any{"Base": Base + c.version + "/", "Modules": slices.Sorted(maps.Keys(first))}); err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	return newFile("text/html; charset=utf-8", page.Bytes()), nil

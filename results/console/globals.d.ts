@@ -22,7 +22,7 @@ type Step = import("./types.js").Step;
 type Rack = { site: string; room: string; row: string; rack: string; from: number; to: number };
 type Count = {
   total: number; failed: number; unknown: number; degraded: number; maintenance: number; available: number; none: number;
-  letters: Record<string, number>; acked: number;
+  letters: Record<string, number>;
 };
 type Fleet = import("./web/model.js").Fleet;
 type Box = { /** in half units, from the rack's top down */ top: number; tall: number; place: Place; lane: number; lanes: number };

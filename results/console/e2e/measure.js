@@ -27,7 +27,8 @@ async function first(slow) {
     const look = () => {
       const title = document.querySelector("h1")?.textContent ?? "";
       const maps = [...document.querySelectorAll("canvas")];
-      if (!title.includes(wanted) || !maps.length || maps.some((map) => map.height < 8)) return void requestAnimationFrame(look);
+      const drawn = (/** @type {HTMLCanvasElement} */ map) => map.getContext("2d")?.getImageData(0, 0, 1, 1).data[3];
+      if (!title.includes(wanted) || !maps.length || !maps.every(drawn)) return void requestAnimationFrame(look);
       requestAnimationFrame(() => requestAnimationFrame(() => { /** @type {any} */ (window).ready = performance.now(); }));
     };
     requestAnimationFrame(look);
@@ -39,7 +40,7 @@ async function first(slow) {
     ready = await page.evaluate(() => /** @type {number} */ (/** @type {any} */ (window).ready ?? 0));
   }
   if (!ready) throw new Error(`${bmcs} BMCs were not shown within two minutes`);
-  return { context, page, ready, bytes };
+  return { context, page, ready, bytes: () => bytes };
 }
 
 /** @param {number} slow */
@@ -47,9 +48,10 @@ async function opened(slow) {
   const all = [];
   let least = Number.POSITIVE_INFINITY;
   for (let n = 0; n < RUNS; n++) {
-    const { context, ready, bytes } = await first(slow);
+    const { context, page, ready, bytes } = await first(slow);
     all.push(ready);
-    least = Math.min(least, bytes);
+    await page.waitForTimeout(4000); // what it fetches once it is seen counts, too
+    least = Math.min(least, bytes());
     await context.close();
   }
   return { ready: at(all, 0.5), bytes: least };

@@ -5,7 +5,6 @@ import { modal } from "./parts.js";
 import { route } from "./route.js";
 import { h, signal } from "./view.js";
 
-/** @type {ReturnType<typeof signal<Me | null>>} */
 export const me = signal(/** @type {Me | null} */ (null));
 
 export async function start() {
@@ -33,27 +32,38 @@ export function button(text, act, props = {}) {
 
 const remembered = "lamplighter.name";
 
+/** Where whoever needs no token says who they are; those who showed one are known. */
+export function name() {
+  if (!me.peek()?.local) return { field: null, said: () => ({}) };
+  const field = h("input", { name: "who", required: true, maxlength: 100, value: localStorage.getItem(remembered) ?? "" });
+  return { field: h("label", null, "Your name", field), said: () => {
+    localStorage.setItem(remembered, field.value);
+    return { who: field.value };
+  } };
+}
+
+/** The name that was said last, for what asks for none. */
+export const lastName = () => (me.peek()?.local ? { who: localStorage.getItem(remembered) || "local" } : {});
+
 /**
  * Asks for a note, and says what will happen before it does.
  * @param {string} what @param {(body: { note: string, who?: string, until?: string }) => Promise<unknown>} act
  */
 export function note(what, act) {
   const text = h("textarea", { name: "note", rows: 3, maxlength: 1000, required: true });
-  const name = me.peek()?.local ? h("input", { name: "who", required: true, maxlength: 100, value: localStorage.getItem(remembered) ?? "" }) : null;
+  const who = name();
   const wrong = h("p", { class: "wrong", role: "alert" });
   modal(what, (close) => [
     h("form", { onsubmit: async (event) => {
       event.preventDefault();
-      if (name) localStorage.setItem(remembered, name.value);
       try {
-        await act({ note: text.value, ...(name ? { who: name.value } : {}) });
+        await act({ note: text.value, ...who.said() });
         close();
       } catch (err) {
-        wrong.textContent = err instanceof Problem ? `${err.title}: ${err.detail} (request ${err.id})` : String(err);
+        wrong.textContent = String(err);
       }
     } },
-    h("label", null, "Note", text), name && h("label", null, "Your name", name),
-    wrong,
+    h("label", null, "Note", text), who.field, wrong,
     h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, "Acknowledge"), h("button", { type: "button", onclick: close }, "Cancel")))]);
   text.focus();
 }
@@ -78,7 +88,7 @@ export async function recheck(id, tell) {
       tell({ ...now });
     });
   } catch (err) {
-    now.wrong = err instanceof Problem ? `${err.title}: ${err.detail}` : "the connection broke off; the round goes on without us";
+    now.wrong = err instanceof Problem ? String(err) : "the connection broke off; the round goes on without us";
   }
   tell({ ...now, ended: true });
 }

@@ -13,6 +13,11 @@ export class Problem extends Error {
     this.id = id;
     this.at = Date.now();
   }
+
+  /** As a line under what went wrong. */
+  toString() {
+    return `${this.message}${this.id ? ` (request ${this.id})` : ""}`;
+  }
 }
 
 const base = "/api/v1";

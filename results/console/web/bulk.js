@@ -1,7 +1,7 @@
 // What is done with many at once: those that are ticked, or all that a filter finds. What is ticked are keys, not rows, so that it
 // survives what comes live, filters and pages.
 
-import { barred, button, me, note } from "./act.js";
+import { barred, button, lastName, note } from "./act.js";
 import { call, get, lines, Problem, send } from "./api.js";
 import { number } from "./model.js";
 import { modal } from "./parts.js";
@@ -63,7 +63,7 @@ export async function forEach(rest, act, nameOf) {
       failed.push(`${nameOf(one)} (${err instanceof Problem ? err.detail : err})`);
     }
   }
-  if (failed.length) throw new Problem(`${failed.length} of ${length} failed and stay selected`, failed.join("; "), 0, "-");
+  if (failed.length) throw new Problem(`${failed.length} of ${length} failed and stay selected`, failed.join("; "), 0, "");
 }
 
 /**
@@ -89,7 +89,6 @@ const many = (n) => `${number(n)} ${n === 1 ? "BMC" : "BMCs"}`;
 /** @param {Part} part */
 const nameOf = ({ keys, where }) => keys.join(", ") || where;
 const query = (/** @type {Part} */ { where }) => `?${new URLSearchParams({ where })}`;
-const who = () => (me.peek()?.local ? { who: localStorage.getItem("lamplighter.name") || "local" } : {});
 
 /** Asks the server what a part is now. @param {"PUT /acks" | "POST /rechecks"} what @param {Part} part */
 async function asked(what, part) {
@@ -124,7 +123,7 @@ async function recheck(of) {
     let [before, work] = [0, 0];
     try {
       for (const [n, part] of of.entries()) {
-        const answer = await call(`/rechecks${query(part)}`, { method: "POST", body: JSON.stringify({ ...who(), expect: planned[n].count }), signal: stop.signal });
+        const answer = await call(`/rechecks${query(part)}`, { method: "POST", body: JSON.stringify({ ...lastName(), expect: planned[n].count }), signal: stop.signal });
         await lines(answer, (line) => {
           const step = JSON.parse(line);
           if (step.text) failed.set([...failed.peek(), step]);
@@ -135,7 +134,7 @@ async function recheck(of) {
         before += planned[n].count;
       }
     } catch (err) {
-      if (!stop.signal.aborted) wrong.set(String(err instanceof Problem ? `${err.title}: ${err.detail}` : err));
+      if (!stop.signal.aborted) wrong.set(String(err));
     }
     state.set("done");
   };
@@ -158,7 +157,7 @@ export function bar({ picked, order, where = ofBMCs, all, what = "", tell }) {
   const chosen = () => (picked.every.peek() ? [{ keys: [], where: all() }] : parts([...picked.all.peek()], where));
   const act = (/** @type {(of: Part[]) => unknown} */ run) => () => void Promise.resolve(run(chosen())).catch(tell);
   const quiet = (/** @type {"silence" | "maintenance"} */ kind) => act((of) => {
-    if (of.length > 1) throw new Problem("Too many one by one", "a silence has one filter, and it would be too long: select less, or all that match", 0, "-");
+    if (of.length > 1) throw new Problem("Too many one by one", "a silence has one filter, and it would be too long: select less, or all that match", 0, "");
     silence(kind, of[0]?.where ?? "");
   });
   const count = async () => picked.every.set((await get("/summary", { where: all() })).total);

@@ -12,44 +12,51 @@ import { cleanup, effect, h, signal } from "./view.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-/** Racks of a row stand together; rows follow each other, and break where the line is full. @param {Rack[]} racks @param {number} w @param {number} h @param {number} width @returns {Layout} */
-function place(racks, w, h, width) {
-  /** @type {Column[]} */
-  const columns = [];
-  let x = 0;
-  let y = 0;
-  let tall = 0;
-  let row = "";
+/**
+ * Puts racks where they stand: those of a row together, rows one after the other, broken where the line is full.
+ * @param {Rack[]} racks @param {number} w of a rack @param {number} h of a BMC @param {number} width @param {number} most higher than this it gives up
+ * @param {(x: number, y: number, rack: Rack) => void} [put]
+ * @returns {number} how high all is
+ */
+function place(racks, w, h, width, most, put) {
+  let [x, y, tall] = [0, 0, 0];
+  let before = racks[0];
   for (const rack of racks) {
-    const here = `${rack.room}\n${rack.row}`;
-    if (row !== here && x > 0) x += w;
-    row = here;
+    if (x > 0 && (rack.row !== before?.row || rack.room !== before.room)) x += w;
+    before = rack;
     if (x + w > width) [x, y, tall] = [0, y + tall + 6, 0];
-    columns.push({ x, y, rack });
+    if (y > most) break;
+    put?.(x, y, rack);
     x += w + 2;
     tall = Math.max(tall, (rack.to - rack.from) * h);
   }
-  return { w, h, height: y + tall, columns };
+  return y + tall;
 }
 
-/** The largest cells that fit. @param {Rack[]} racks @param {number} width @param {number} most @returns {Layout} */
-export function layout(racks, width, most) {
+/** The size of the largest cells that fit. @param {Rack[]} racks @param {number} width @param {number} most */
+function largest(racks, width, most) {
   const widest = Math.max(48, Math.min(160, Math.floor(width / racks.length) - 2));
-  for (let h = 8; h >= 2; h--) {
-    for (let w = widest; w >= Math.max(2, h - 2); w--) {
-      const found = place(racks, w, h, width);
-      if (found.height <= most) return found;
-    }
-  }
-  return place(racks, 2, 2, width);
+  for (let h = 8; h >= 2; h--) for (let w = widest; w >= Math.max(2, h - 2); w--) if (place(racks, w, h, width, most) <= most) return { w, h };
+  return { w: 2, h: 2 };
+}
+
+/** @param {Rack[]} racks @param {number} width @param {number} most @returns {Layout} */
+export function layout(racks, width, most) {
+  const { w, h } = largest(racks, width, most);
+  /** @type {Column[]} */
+  const columns = [];
+  const height = place(racks, w, h, width, Number.POSITIVE_INFINITY, (x, y, rack) => void columns.push({ x, y, rack }));
+  return { w, h, height, columns };
 }
 
 /** @param {string} color #rrggbb @returns {number} as ImageData has it on machines with the lowest byte first */
 const pixel = (color) => (0xff000000 | (parseInt(color.slice(5, 7), 16) << 16) | (parseInt(color.slice(3, 5), 16) << 8) | parseInt(color.slice(1, 3), 16)) >>> 0;
 
-/** A cell of each code, as pixels. @param {number} w @param {number} h @returns {Map<number, Uint32Array>} */
+/** A cell of each code, as pixels, by the letter's character code. @param {number} w @param {number} h */
 function sprites(w, h) {
-  return new Map(codes.map(({ code, shape, light, dark: night }) => {
+  /** @type {Uint32Array[]} */
+  const all = [];
+  for (const { code, shape, light, dark: night } of codes) {
     const paint = dark.matches ? night : light;
     const [fill, ink] = [pixel(paint.fill), pixel(paint.ink)];
     const cell = new Uint32Array(w * h);
@@ -66,32 +73,40 @@ function sprites(w, h) {
         cell[y * w + x] = at;
       }
     }
-    return [code.charCodeAt(0), cell];
-  }));
+    all[code.charCodeAt(0)] = cell;
+  }
+  return all;
 }
 
-/** @param {HTMLCanvasElement} canvas @param {Layout} l @param {number} width */
-function draw(canvas, l, width) {
-  const now = fleet.peek();
-  const brush = canvas.getContext("2d");
-  if (!now || !brush || width < 8) return;
+/** @param {HTMLCanvasElement} canvas @param {Layout} l @param {number} width @param {Uint8Array} letters of the fleet */
+function draw(canvas, l, width, letters) {
   const scale = Math.min(2, Math.max(1, Math.round(devicePixelRatio)));
-  canvas.width = width * scale;
-  canvas.height = Math.max(1, l.height) * scale;
-  canvas.style.height = `${l.height}px`;
+  const [wide, high] = [width * scale, Math.max(1, l.height) * scale];
+  if (canvas.width !== wide) canvas.width = wide;
+  if (canvas.height !== high) canvas.height = high;
   const [w, h] = [l.w * scale, Math.max(1, (l.h - (l.h > 3 ? 1 : 0)) * scale)];
   const cells = sprites(w, h);
-  const image = brush.createImageData(canvas.width, canvas.height);
+  const image = new ImageData(wide, high);
   const pixels = new Uint32Array(image.data.buffer);
   for (const { x, y, rack } of l.columns) {
-    for (let n = rack.from; n < rack.to; n++) {
-      const cell = cells.get(now.letters[n] ?? 63);
-      if (!cell) continue;
-      let at = (y + (n - rack.from) * l.h) * scale * canvas.width + x * scale;
-      for (let line = 0; line < h; line++, at += canvas.width) pixels.set(cell.subarray(line * w, line * w + w), at);
+    let corner = (y * wide + x) * scale;
+    for (let n = rack.from; n < rack.to; n++, corner += l.h * scale * wide) {
+      const cell = cells[/** @type {number} */ (letters[n])] ?? /** @type {Uint32Array} */ (cells[63]); // a letter of a later version is unknown
+      for (let line = 0, i = 0, at = corner; line < h; line++, at += wide) for (let right = 0; right < w; right++) pixels[at + right] = /** @type {number} */ (cell[i++]);
     }
   }
-  brush.putImageData(image, 0, 0);
+  canvas.getContext("2d")?.putImageData(image, 0, 0);
+}
+
+/** Pictures that the next frame draws. @type {Set<{ measure: () => void, draw: () => void }>} */
+const due = new Set();
+
+/** All are measured before any is drawn: what is drawn has another height, and each would have the page laid out anew. */
+function frame() {
+  const all = [...due];
+  due.clear();
+  for (const { measure } of all) measure();
+  for (const { draw } of all) draw();
 }
 
 /**
@@ -160,30 +175,37 @@ export function carpet(site, label, most = 176) {
   const canvas = h("canvas", label ? { class: "carpet", role: "application", tabindex: 0, "aria-label": label } : { class: "carpet", "aria-hidden": "true" });
   let l = /** @type {Layout | null} */ (null);
   let drawn = /** @type {Uint8Array | null} */ (null);
-  let asked = 0;
-  const again = () => {
-    asked ||= requestAnimationFrame(() => {
-      asked = 0;
-      const letters = fleet.peek()?.letters.subarray(site.from, site.to);
-      if (!letters || (drawn && l && drawn.every((letter, i) => letter === letters[i]))) return;
-      const width = Math.floor(canvas.clientWidth);
-      l ??= layout(site.racks, width, most);
+  let width = 0;
+  const picture = {
+    measure: () => {
+      if (l) return;
+      width = Math.floor(canvas.clientWidth);
+      if (width >= 8) l = layout(site.racks, width, most);
+    },
+    draw: () => {
+      const all = fleet.peek()?.letters;
+      const letters = all?.subarray(site.from, site.to);
+      if (!l || !all || !letters || drawn?.every((letter, i) => letter === letters[i])) return;
       drawn = letters.slice();
-      draw(canvas, l, width);
-    });
+      canvas.style.height = `${l.height}px`;
+      draw(canvas, l, width, all);
+    },
+  };
+  const again = () => {
+    if (!due.size) requestAnimationFrame(frame);
+    due.add(picture);
   };
   const anew = () => {
-    l = null;
-    drawn = null;
+    l = drawn = null;
     again();
   };
-  const size = new ResizeObserver(anew);
+  const size = new ResizeObserver(() => Math.floor(canvas.clientWidth) === width || anew());
   size.observe(canvas);
   dark.addEventListener("change", anew);
   cleanup(() => {
     size.disconnect();
     dark.removeEventListener("change", anew);
-    cancelAnimationFrame(asked);
+    due.delete(picture);
   });
   effect(() => {
     tick();

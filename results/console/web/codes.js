@@ -9,14 +9,14 @@ const byLetter = new Map(codes.map((code) => [code.code, code]));
 export const codeOf = (look) => byLetter.get(look[0] ?? "?") ?? /** @type {Code} */ (byLetter.get("?"));
 
 /** The groups that people count in, worst first. */
-export const groups = [
+export const groups = /** @type {const} */ ([
   { name: "failed", letters: "PTLW", words: "failing", look: "P", where: "health=unavailable" },
   { name: "unknown", letters: "?S", words: "unknown", look: "?", where: "health=unknown" },
   { name: "degraded", letters: "!", words: "degraded", look: "!", where: "health=degraded" },
   { name: "maintenance", letters: "m", words: "in maintenance", look: "m", where: "maintenance" },
   { name: "available", letters: ".", words: "available", look: ".", where: "health=available" },
   { name: "none", letters: "-", words: "not monitored", look: "-", where: "" },
-];
+]);
 
 /** What failed, in words, by the letter. @type {Record<string, string>} */
 export const steps = { P: "ping", T: "tls", L: "login", W: "power" };

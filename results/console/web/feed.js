@@ -39,7 +39,6 @@ export const patience = (tries, random) => 500 + random * Math.min(4500, 500 * 2
 /** Without a sign of life for so long the feed is lost: the server gives one every 5 s, and 12 s after it froze a person has to know. */
 export const SILENCE = 11_000;
 
-/** @type {ReturnType<typeof signal<Fleet | null>>} */
 export const fleet = signal(/** @type {Fleet | null} */ (null));
 /** Grows with each change of the fleet that is shown. */
 export const tick = signal(0);
@@ -112,7 +111,7 @@ function cells(event) {
   }
   if (event.map !== now.name || event.from > now.seq) return void load();
   if (event.seq <= now.seq) return;
-  now.apply(event.cells, Date.now());
+  now.apply(event.cells);
   now.seq = event.seq;
   tick.set(tick.peek() + 1);
 }
@@ -134,8 +133,6 @@ async function load() {
     const next = new Fleet(await get("/map"));
     heard.set(Date.now());
     watch();
-    const was = fleet.peek();
-    if (was?.name === next.name) for (const [n] of next.differences(was)) next.changed.set(n, Date.now());
     fetching = false;
     fleet.set(next);
     tick.set(tick.peek() + 1);

@@ -80,7 +80,7 @@ export function tab(icon) {
   effect(() => {
     const { state } = link();
     tick();
-    const failed = fleet()?.count().failed ?? 0;
+    const failed = fleet()?.failed() ?? 0;
     const lost = state === "lost" || state === "refused";
     document.title = `${lost ? `${LOST} · ` : failed ? `(${failed}) ` : ""}Lamplighter`;
     icon?.setAttribute("href", `${base}icon${lost ? "-lost" : failed ? "-bad" : ""}.svg`);

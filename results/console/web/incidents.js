@@ -5,19 +5,22 @@ import { on } from "./feed.js";
 import { later } from "./later.js";
 import { signal } from "./view.js";
 
-/** @type {ReturnType<typeof signal<Incident[] | null>>} null: not known yet */
+/** null: not known yet */
 export const incidents = signal(/** @type {Incident[] | null} */ (null));
 /** How many there are. */
 export const open = signal(/** @type {number | null} */ (null));
+/** Whether the first question is answered, or failed. */
+export const answered = signal(false);
 
 const look = later(async () => {
   try {
-    const [page, summary] = await Promise.all([get("/incidents", { limit: "50" }), get("/summary")]);
+    const page = await get("/incidents?limit=50"); // shell.html asks for it ahead
     incidents.set(page.items);
-    open.set(summary.incidents.total);
+    open.set(page.total);
   } catch {
     look(5000); // what is wrong says the feed
   }
+  answered.set(true);
 });
 
 export function start() {

@@ -7,7 +7,7 @@ import { modal } from "./parts.js";
 import { h, signal } from "./view.js";
 
 const stored = "lamplighter.keys";
-export const single = signal(localStorage.getItem(stored) !== "off");
+const single = () => localStorage.getItem(stored) !== "off"; // asked when a key is pressed: the first time a page waits for the disk
 
 /** Goes up: from a BMC to its rack, from a rack to its site, from there to the fleet. */
 function up() {
@@ -73,10 +73,7 @@ function help() {
     return [
       h("input", { type: "search", "aria-label": "Find what to do", oninput: (event) => typed.set(event.target.value), onkeydown: (event) => event.key === "Enter" && run(found()[0]?.act) }),
       h("ul", { class: "keys" }, () => found().map(({ keys, text, act }) => h("li", null, h("button", { type: "button", onclick: () => run(act) }, h("span", null, keys.split(" ").map((key) => h("kbd", null, key))), text)))),
-      h("label", null, h("input", { type: "checkbox", checked: single.peek(), onchange: (event) => {
-        single.set(event.target.checked);
-        localStorage.setItem(stored, single.peek() ? "on" : "off");
-      } }), " single keys do something"),
+      h("label", null, h("input", { type: "checkbox", checked: single(), onchange: (event) => localStorage.setItem(stored, event.target.checked ? "on" : "off") }), " single keys do something"),
       h("div", { class: "buttons" }, h("button", { type: "button", onclick: close }, "Close")),
     ];
   });
@@ -90,7 +87,7 @@ export function start() {
       event.preventDefault();
       help();
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || !single.peek()) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !single()) return;
     const at = event.target;
     if ((at instanceof HTMLInputElement && at.type !== "checkbox") || at instanceof HTMLTextAreaElement || at instanceof HTMLSelectElement || document.querySelector("dialog[open]")) {
       if (event.key === "Escape" && at instanceof HTMLElement) at.blur();

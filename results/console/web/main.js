@@ -5,31 +5,39 @@ import * as feed from "./feed.js";
 import { banner, header, tab } from "./frame.js";
 import * as incidents from "./incidents.js";
 import * as keys from "./keys.js";
-import { page as bmc } from "./pages/bmc.js";
 import { page as fleet } from "./pages/fleet.js";
-import { page as incident } from "./pages/incident.js";
-import { page as incidentList } from "./pages/incidents.js";
-import { audit, chain, satellites } from "./pages/ourselves.js";
-import { page as rack } from "./pages/rack.js";
-import { page as search } from "./pages/search.js";
-import { page as silences } from "./pages/silences.js";
-import { page as site } from "./pages/site.js";
+import { trouble } from "./parts.js";
 import { pageOf, route, start } from "./route.js";
-import { computed, effect, h } from "./view.js";
+import { computed, effect, h, signal } from "./view.js";
+
+/** @type {(() => void)[]} */
+const rest = [];
+
+/** A page of a module that is fetched when it is first opened; or before, for a time when the server does not answer. @param {string} file @param {string} [part] */
+function fetched(file, part = "page") {
+  const page = signal(/** @type {(() => Child) | null} */ (null));
+  const wrong = signal(/** @type {unknown} */ (null));
+  const look = () => void (page.peek() ?? import(file).then((module) => page.set(module[part]), wrong.set));
+  rest.push(look);
+  return () => {
+    look();
+    return () => page()?.() ?? (wrong() ? trouble(wrong(), () => location.reload()) : h("h1", { class: "sentence" }, "Loading …"));
+  };
+}
 
 /** The pages, and what of the address makes one another page. @type {Record<string, { page: () => Child, by: string[] }>} */
 const pages = {
   "/": { page: fleet, by: [] },
-  "/site": { page: site, by: ["site"] },
-  "/rack": { page: rack, by: ["site", "room", "row", "rack"] },
-  "/bmc": { page: bmc, by: ["id"] },
-  "/incidents": { page: incidentList, by: [] },
-  "/incidents/{id}": { page: incident, by: [] },
-  "/silences": { page: silences, by: [] },
-  "/satellites": { page: satellites, by: [] },
-  "/chain": { page: chain, by: [] },
-  "/audit": { page: audit, by: [] },
-  "/search": { page: search, by: ["q", "where"] },
+  "/site": { page: fetched("./pages/site.js"), by: ["site"] },
+  "/rack": { page: fetched("./pages/rack.js"), by: ["site", "room", "row", "rack"] },
+  "/bmc": { page: fetched("./pages/bmc.js"), by: ["id"] },
+  "/incidents": { page: fetched("./pages/incidents.js"), by: [] },
+  "/incidents/{id}": { page: fetched("./pages/incidents.js", "one"), by: [] },
+  "/silences": { page: fetched("./silence.js"), by: [] },
+  "/satellites": { page: fetched("./pages/ourselves.js", "satellites"), by: [] },
+  "/chain": { page: fetched("./pages/ourselves.js", "chain"), by: [] },
+  "/audit": { page: fetched("./pages/ourselves.js", "audit"), by: [] },
+  "/search": { page: fetched("./pages/search.js"), by: ["q", "where"] },
 };
 
 start();
@@ -41,7 +49,7 @@ const main = h("main", { id: "main", tabindex: -1 }, () => {
   const [path] = JSON.parse(shown());
   return pages[pageOf(path)]?.page() ?? h("h1", { class: "sentence" }, "There is no such page.");
 });
-document.body.append(h("a", { class: "skip", href: "#main" }, "To the content"), header(), banner(), main, h("footer", null, keys.hint()));
+document.body.replaceChildren(h("a", { class: "skip", href: "#main" }, "To the content"), header(), banner(), main, h("footer", null, keys.hint()));
 effect(() => {
   const wall = Boolean(route().query.kiosk);
   document.body.classList.toggle("kiosk", wall);
@@ -52,3 +60,4 @@ keys.start();
 incidents.start();
 void act.start();
 feed.start();
+setTimeout(() => rest.forEach((look) => void look()), 2000);

@@ -25,7 +25,7 @@ export const age = (at) => (at ? h("time", { datetime: at, title: everywhere(at)
 export function bar(count) {
   let x = 0;
   const parts = groups.map(({ name, look }) => {
-    const n = /** @type {any} */ (count)[name];
+    const n = count[name];
     if (!n) return null;
     const width = (n / count.total) * 100;
     const rect = svg("rect", { x, y: 0, width, height: 8, class: `fill ${codeOf(look).shape}`, style: paint(look).style });
@@ -37,8 +37,8 @@ export function bar(count) {
 
 /** @param {Count} count */
 export function inWords(count) {
-  const [first = "none", ...more] = groups.filter(({ name }) => /** @type {any} */ (count)[name]).map(({ name, words: as }, i) =>
-    `${number(/** @type {any} */ (count)[name])}${i === 0 ? ` of ${number(count.total)}` : ""} ${as}`);
+  const [first = "none", ...more] = groups.filter(({ name }) => count[name]).map(({ name, words: as }, i) =>
+    `${number(count[name])}${i === 0 ? ` of ${number(count.total)}` : ""} ${as}`);
   return [first + at(count), ...more].join(", ");
 }
 

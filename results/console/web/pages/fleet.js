@@ -4,22 +4,21 @@ import { ackIncident, button } from "../act.js";
 import { carpet } from "../carpet.js";
 import { groups } from "../codes.js";
 import { fleet, judged, tick } from "../feed.js";
-import { incidents, open } from "../incidents.js";
+import { answered, incidents, open } from "../incidents.js";
 import { common, number, sentence, tile, weight } from "../model.js";
 import { age, code, inWords, named, ticketed } from "../parts.js";
 import { incidentURL, siteURL, to } from "../route.js";
 import { ago, now } from "../time.js";
-import { h, list } from "../view.js";
+import { computed, h, list } from "../view.js";
 
 /** Counters that are links to what they count. */
 const counters = () => h("nav", { class: "counters", "aria-label": "BMCs by state" }, () => {
   tick();
   const count = fleet()?.count();
-  if (!count) return null;
   return groups.map(({ name, words, look, where }) => {
-    const n = /** @type {any} */ (count)[name];
-    const inside = [code(look, { "aria-hidden": "true", role: null }), h("b", null, number(n)), h("span", null, words)];
-    return where ? h("a", { class: `counter ${n ? "" : "zero"}`, href: to("/search", { where }) }, inside) : h("span", { class: `counter ${n ? "" : "zero"}` }, inside);
+    const inside = [code(look, { "aria-hidden": "true", role: null }), h("b", null, count ? number(count[name]) : "…"), h("span", null, words)];
+    const props = { class: `counter ${count?.[name] ? "" : "zero"}` };
+    return where ? h("a", { ...props, href: to("/search", { where }) }, inside) : h("span", props, inside);
   });
 });
 
@@ -48,10 +47,10 @@ const top = () => h("section", { class: "incidents", "aria-labelledby": "inciden
 /** @param {() => Site} item */
 function card(item) {
   const site = item();
-  const count = () => {
+  const count = computed(() => {
     tick();
     return /** @type {Fleet} */ (fleet()).count(item().from, item().to);
-  };
+  });
   const name = named(site.site, "site");
   return h("section", { class: "card", "aria-label": () => `site ${name}: ${inWords(count())}` },
     h("h3", null, h("a", { href: siteURL(site.site) }, name), () => {
@@ -84,9 +83,12 @@ export function page() {
     }),
     counters(),
     top(),
-    h("section", { "aria-labelledby": "sites" }, h("h2", { id: "sites" }, "Sites"),
-      () => (fleet() && fleet()?.size === 0 ? h("p", { class: "empty" }, "No inventory yet: start lamplighter with an inventory, or wait for the first verdicts.") : null),
+    () => answered() && h("section", { "aria-labelledby": "sites" }, h("h2", { id: "sites" }, "Sites"), // before, what comes above would move it
+      () => (fleet()?.size === 0 ? h("p", { class: "empty" }, "No inventory yet: start lamplighter with an inventory, or wait for the first verdicts.") : null),
       list(h("div", { class: "cards" }), sites, (site) => `${site.map} ${site.site}`, card),
-      () => ((fleet()?.sites().length ?? 0) > MOST ? h("p", { class: "faint" }, `and ${number((fleet()?.sites().length ?? 0) - MOST)} more sites in which less fails; search finds them`) : null)),
+      () => {
+        const more = (fleet()?.sites().length ?? 0) - MOST;
+        return more > 0 && h("p", { class: "faint" }, `and ${number(more)} more sites in which less fails; search finds them`);
+      }),
   ];
 }
