@@ -88,13 +88,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	r, status := syncing.Register()
 	log.Info("started", "site", c.Site, "number", r.Number, "bmcs", len(r.BMCs), "synced", status.Synced, "state", c.CMDB.State, "every", c.CMDB.Every)
 	publisher.Publish(r) // it may have ended before that was sent
-	m, pulse := metrics.New(version), metrics.NewPulse()
-	m.Inventory(syncing.Register)
-	health.measure(m)
-	if keyringHealth, elsewhere := inventory.HealthOf(keyring); elsewhere {
-		m.Keyring(keyringHealth)
-	}
-	m.Fleet(func() int { now, _ := syncing.Register(); return len(now.BMCs) })
+	m, pulse := measured(syncing, health, keyring), metrics.NewPulse()
 	var ready metrics.Ready
 	ready.Need("inventory", func() error { return synced(syncing) })
 	ready.Need("kafka", func() error {
@@ -120,6 +114,18 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// measured are the numbers of a process that syncs.
+func measured(syncing *inventory.Syncing, health *healthFields, keyring inventory.Keyring) *metrics.Metrics {
+	m := metrics.New(version)
+	m.Inventory(syncing.Register)
+	health.measure(m)
+	if now, elsewhere := inventory.HealthOf(keyring); elsewhere {
+		m.Keyring(now)
+	}
+	m.Fleet(func() int { now, _ := syncing.Register(); return len(now.BMCs) })
+	return m
 }
 
 // synced says what keeps an inventory from being one.
