@@ -350,3 +350,31 @@ func TestASatelliteFollowsWhatIsPublishedForItsSite(t *testing.T) {
 		t.Errorf("commands of this host know %d BMCs, %v", len(bmcs), err)
 	}
 }
+
+func TestASecretForEachBMCNeedsNoColumn(t *testing.T) {
+	t.Parallel()
+	fleet := simulateN(t, 3) // whose keyring has a secret for each, by ID
+	bmcs := fleet.BMCs()
+	for i := range bmcs {
+		bmcs[i].Login = inventory.DefaultLogin
+	}
+	list := func() {
+		var text bytes.Buffer
+		if err := inventory.WriteCSV(&text, bmcs); err != nil {
+			t.Fatal(err)
+		}
+		write(t, fleet.file("inventory.csv"), text.String())
+	}
+	list()
+	if out := fleet.sweep(t, "--login", "{bmc}"); out.code != int(exitOK) {
+		t.Errorf("exit %d: %s%s", out.code, out.stdout, out.stderr)
+	}
+	if out := fleet.sweep(t, "--login", "{bmc}{site}"); out.code != int(exitUsage) || !strings.Contains(out.stderr, "at most one part in braces between two slashes") {
+		t.Errorf("exit %d: %s", out.code, out.stderr)
+	}
+	bmcs[1].Vendor = "../" + bmcs[0].Vendor
+	list()
+	if out := fleet.sweep(t, "--login", "{vendor}/{bmc}"); out.code != int(exitUsage) || !strings.Contains(out.stderr, "{vendor}/"+string(bmcs[1].ID)) || !strings.Contains(out.stderr, "has no vendor, or one that cannot be a part of a path") {
+		t.Errorf("exit %d: %s", out.code, out.stderr)
+	}
+}
