@@ -121,10 +121,7 @@ func TestDirectoriesMayLieInADirectoryKeyring(t *testing.T) {
 	write(t, filepath.Join(dir, "bmc/ams1/A1.username"), "root")
 	write(t, filepath.Join(dir, "bmc/ams1/A1.next_password"), "two")
 	write(t, filepath.Join(filepath.Dir(dir), "outside.password"), "outside")
-	write(t, filepath.Join(dir, "bmc/open.password"), "open")
-	if err := os.Chmod(filepath.Join(dir, "bmc/open.password"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, filepath.Join(dir, ".data/old.password"), "old")
 	k, err := OpenKeyring(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -133,10 +130,24 @@ func TestDirectoriesMayLieInADirectoryKeyring(t *testing.T) {
 	if err != nil || c.Username != "root" || c.Password.Reveal() != "one" || c.Next == nil || c.Next.Password.Reveal() != "two" || c.Next.Version == c.Version {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, name := range []string{"../outside", "bmc/../../outside", "bmc//ams1/A1", "/bmc/ams1/A1", "bmc/ams1/", "bmc/./ams1/A1", "bmc/ams1/..", "bmc/ams1/A2", `bmc\ams1\A1`} {
+	for _, name := range []string{"../outside", "bmc/../../outside", "bmc//ams1/A1", "/bmc/ams1/A1", "bmc/ams1/", "bmc/./ams1/A1", "bmc/ams1/..", "bmc/ams1/A2", `bmc\ams1\A1`, ".data/old"} {
 		if c, err := k.Credentials(t.Context(), name); !errors.Is(err, ErrNoCredential) {
 			t.Errorf("%q: %v, %v", name, c, err)
 		}
+	}
+	write(t, filepath.Join(dir, "bmc/open.password"), "open")
+	if err := os.Chmod(filepath.Join(dir, "bmc/open.password"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenKeyring(link); !errors.Is(err, ErrKeyring) {
+		t.Errorf("by a link: %v", err)
+	}
+	if _, err := OpenKeyring(dir); !errors.Is(err, ErrKeyring) || !strings.Contains(err.Error(), "bmc/open.password: mode is 0644") {
+		t.Errorf("a file that others can read, at the start: %v", err)
 	}
 	if _, err := k.Credentials(t.Context(), "bmc/open"); !errors.Is(err, ErrKeyring) || !strings.Contains(err.Error(), "mode is 0644") {
 		t.Errorf("a file that others can read: %v", err)

@@ -47,12 +47,6 @@ func (m Merged) BMCs(ctx context.Context, known Known) (Answer, error) {
 	return all, nil
 }
 
-// filled is b with what it leaves empty taken from other: the record that is held, if that says the same.
-func (m Merged) filled(b, other *BMC, held Known) *BMC {
-	both := filled(*b, *other)
-	return cmp.Or(held.same(&both), &both)
-}
-
 // filled is b with what it leaves empty taken from other.
 func filled(b, other BMC) BMC {
 	was := b.Labels

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -99,56 +100,106 @@ func heights(of map[int64]string) func(record []byte) (int64, error) {
 	}
 }
 
+// netboxPage is what a page said of itself.
+type netboxPage struct {
+	after int64 // the number that it begins after; -1: it is the first
+	last  int64 // of its records
+	read  int
+	left  int // how many there are from its beginning on; -1: it did not say
+	more  bool
+}
+
 // walk reads a list of NetBox page by page, by number, and says how many records there were. Each page says how many are left: as
 // many must come. take takes a record and says its number; the bytes are its own only until it returns.
 func (n *netboxReading) walk(ctx context.Context, path string, filters url.Values, take func(record []byte) (int64, error)) (total int, err error) {
-	var record json.RawMessage
-	for last := int64(-1); ; {
-		query := url.Values{"limit": {strconv.Itoa(n.Page)}, "ordering": {"id"}}
-		for name, values := range filters {
-			query[name] = values
-		}
-		if last >= 0 {
-			query.Set("id__gt", strconv.FormatInt(last, 10))
-		}
-		left, read, more := -1, 0, false
-		err := n.page(ctx, path, query, func(_ http.Header, body io.Reader) error {
-			s := stream{
-				each: func(d *json.Decoder) error {
-					err := d.Decode(&record)
-					var id int64
-					if err == nil {
-						id, err = take(record)
-					}
-					if err != nil {
-						return fmt.Errorf("record %d: %w", total+read+1, err)
-					}
-					if id <= last {
-						return fmt.Errorf("number %d comes after number %d: the order by id, or the filter id__gt, is not obeyed", id, last)
-					}
-					last = id
-					read++
-					return nil
-				},
-				beside: func(name string, value json.RawMessage) {
-					switch name {
-					case "count":
-						_ = json.Unmarshal(value, &left)
-					case "next":
-						more = string(value) != "null"
-					}
-				},
-			}
-			if err := s.read(body, "results"); err != nil {
-				return err
-			}
-			return complete(total, read, left, more)
-		})
-		total += read
-		if err != nil || !more {
+	was := netboxPage{last: -1, more: true}
+	for was.more {
+		p := netboxPage{after: was.last}
+		if err := n.readPage(ctx, path, filters, &p, total, take); err != nil {
 			return total, err
 		}
+		if total > 0 && p.left < was.left-was.read { // some of those that were to come are gone: deleted, or left out before
+			if err := n.recount(ctx, path, filters, was); err != nil {
+				return total, err
+			}
+		}
+		total += p.read
+		was = p
 	}
+	return total, nil
+}
+
+// query asks for what comes after a number.
+func (n *netboxReading) query(filters url.Values, limit int, after int64) url.Values {
+	query := url.Values{"limit": {strconv.Itoa(limit)}, "ordering": {"id"}}
+	maps.Copy(query, filters)
+	if after >= 0 {
+		query.Set("id__gt", strconv.FormatInt(after, 10))
+	}
+	return query
+}
+
+// readPage reads a page; before is how many records came before it.
+func (n *netboxReading) readPage(ctx context.Context, path string, filters url.Values, p *netboxPage, before int, take func([]byte) (int64, error)) error {
+	begin := *p
+	return n.page(ctx, path, n.query(filters, n.Page, p.after), func(_ http.Header, body io.Reader) error {
+		*p = begin
+		p.last, p.left = p.after, -1
+		err := p.scan(body, func(record []byte) error {
+			id, err := take(record)
+			if err != nil {
+				return fmt.Errorf("record %d: %w", before+p.read+1, err)
+			}
+			if id <= p.last {
+				return fmt.Errorf("number %d comes after number %d: the order by id, or the filter id__gt, is not obeyed", id, p.last)
+			}
+			p.last = id
+			p.read++
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return complete(before, p.read, p.left, p.more)
+	})
+}
+
+// scan reads the document of a page, and what it says of itself.
+func (p *netboxPage) scan(body io.Reader, each func(record []byte) error) error {
+	var record json.RawMessage
+	s := stream{
+		each: func(d *json.Decoder) error {
+			if err := d.Decode(&record); err != nil {
+				return fmt.Errorf("record after number %d: %w", p.last, err)
+			}
+			return each(record)
+		},
+		beside: func(name string, value json.RawMessage) {
+			switch name {
+			case "count":
+				_ = json.Unmarshal(value, &p.left)
+			case "next":
+				p.more = string(value) != "null"
+			}
+		},
+	}
+	return s.read(body, "results")
+}
+
+// recount asks how many records a page should have had.
+func (n *netboxReading) recount(ctx context.Context, path string, filters url.Values, was netboxPage) error {
+	query := n.query(filters, 1, was.after)
+	query.Set("id__lte", strconv.FormatInt(was.last, 10))
+	return n.page(ctx, path, query, func(_ http.Header, body io.Reader) error {
+		p := netboxPage{left: -1}
+		if err := p.scan(body, func([]byte) error { return nil }); err != nil {
+			return err
+		}
+		if p.left > was.read {
+			return fmt.Errorf("a page had %d of the %d devices up to number %d: the list is not whole", was.read, p.left, was.last)
+		}
+		return nil
+	})
 }
 
 // complete says what is wrong with a page of read records, of which left were to come in all.

@@ -31,6 +31,7 @@ type netboxStandIn struct {
 	// be changed, and one in gone is there no more.
 	patch         func(n int, w http.ResponseWriter, r *http.Request) bool
 	refuses, gone map[int64]bool
+	deleted       map[int]bool // devices by number that are there no more; mu
 
 	mu       sync.Mutex
 	requests []url.Values // for devices
@@ -129,9 +130,6 @@ func (s *netboxStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.change(w, r)
 		return
 	}
-	if r.URL.Path == "/api/dcim/devices/" {
-		list = s.withHealth(list)
-	}
 	if r.URL.Path == "/api/dcim/devices/" && s.many > 0 {
 		s.made(w, r)
 		return
@@ -144,6 +142,7 @@ func (s *netboxStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if s.fault != nil && s.fault(n, w, r) {
 			return
 		}
+		list = s.withHealth(s.devices)
 	}
 	s.page(w, r, list)
 }
@@ -156,13 +155,28 @@ func (s *netboxStandIn) page(w http.ResponseWriter, r *http.Request, list []stri
 		limit = s.most
 	}
 	after, _ := strconv.Atoi(query.Get("id__gt"))
-	left := list[min(after, len(list)):]
+	until := len(list)
+	if last, err := strconv.Atoi(query.Get("id__lte")); err == nil {
+		until = min(until, last)
+	}
+	var left []string
+	for i := min(after, until); i < until; i++ {
+		if !s.deletedAt(r, i+1) {
+			left = append(left, list[i])
+		}
+	}
 	next := "null"
 	if len(left) > limit {
 		query.Set("offset", strconv.Itoa(limit))
 		next = strconv.Quote("http://" + r.Host + r.URL.Path + "?" + query.Encode())
 	}
 	fmt.Fprintf(w, `{"count":%d,"next":%s,"previous":null,"results":[%s]}`, len(left), next, strings.Join(left[:min(limit, len(left))], ","))
+}
+
+func (s *netboxStandIn) deletedAt(r *http.Request, id int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return r.URL.Path == "/api/dcim/devices/" && s.deleted[id]
 }
 
 // made answers with devices that are made now.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -246,6 +248,29 @@ func (c Config) openSyncing(keyring inventory.Keyring, targets *inventory.Target
 		Rule: inventory.Rule{Percent: c.CMDB.GonePercent, Least: c.CMDB.GoneLeast, Settle: c.CMDB.Settle, Quarantine: c.CMDB.Quarantine, Targets: targets},
 	})
 	return syncing, health, err
+}
+
+// takeSyncing is openSyncing for a process that stays: it waits for a command that syncs in the directory just now.
+func (c Config) takeSyncing(ctx context.Context, keyring inventory.Keyring, targets *inventory.Targets, l listeners, log *slog.Logger) (*inventory.Syncing, *healthFields, error) {
+	syncing, health, err := c.openSyncing(keyring, targets, l, log)
+	if !errors.Is(err, inventory.ErrBusy) {
+		return syncing, health, err
+	}
+	log.Warn("another process syncs here: waiting until it has ended", "state", c.CMDB.State, "at_most", syncFor)
+	ctx, cancel := context.WithTimeoutCause(ctx, syncFor, err)
+	defer cancel()
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+		if syncing, health, err = c.openSyncing(keyring, targets, l, log); !errors.Is(err, inventory.ErrBusy) {
+			return syncing, health, err
+		}
+	}
 }
 
 // needsSources says what a process that syncs misses in a configuration.

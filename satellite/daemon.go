@@ -52,6 +52,7 @@ func (c Config) openDaemon(ctx context.Context, broker *amqp.Bus, stdout, stderr
 	if d.keyring, err = inventory.OpenKeyring(c.Keyring); err != nil {
 		return nil, err
 	}
+	inventory.LogOutages(d.keyring, d.log)
 	if err := d.openIntake(ctx, broker == nil); err != nil {
 		return nil, err
 	}
@@ -186,6 +187,9 @@ func (d *daemon) measure() {
 	d.metrics.View(func() int { return max(1, len(satellite.View())) })
 	d.metrics.Fences(func() metrics.Fences { return countFences(memory.Fences()) })
 	d.metrics.Fleet(d.fleet.Len)
+	if health, elsewhere := inventory.HealthOf(d.keyring); elsewhere {
+		d.metrics.Keyring(health)
+	}
 	d.intake.measure(d.metrics)
 	d.metrics.Stopped(func() bool { return memory.Stopped().On })
 	if d.sinks.kafka != nil {

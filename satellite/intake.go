@@ -85,7 +85,7 @@ func (f *intake) ofSources(ctx context.Context) (err error) {
 	if f.publish != nil {
 		l.told = f.publish.Tell
 	}
-	if f.syncing, f.health, err = c.openSyncing(f.daemon.keyring, f.targets, l, f.log); err != nil {
+	if f.syncing, f.health, err = c.takeSyncing(ctx, f.daemon.keyring, f.targets, l, f.log); err != nil {
 		return err
 	}
 	r, status := f.syncing.Register()

@@ -67,6 +67,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	inventory.LogOutages(keyring, log)
 	bounds, targets := c.bounds(ctx, log)
 	publisher, err := c.publisher(ctx, log)
 	if err != nil {
@@ -78,19 +79,18 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	}
 	connection.Log = log
 	heard := c.published(publisher)
-	syncing, health, err := c.openSyncing(keyring, targets, heard, log)
+	syncing, health, err := c.takeSyncing(ctx, keyring, targets, heard, log)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	defer func() { _ = syncing.Close() }()
 	r, status := syncing.Register()
 	log.Info("started", "site", c.Site, "number", r.Number, "bmcs", len(r.BMCs), "synced", status.Synced, "state", c.CMDB.State, "every", c.CMDB.Every)
-	publisher.Publish(r) // it may have ended before that was sent
-	heard.told(syncing.Report())
-	m, pulse := metrics.New(version), metrics.NewPulse()
-	m.Inventory(syncing.Register)
-	health.measure(m)
-	m.Fleet(func() int { now, _ := syncing.Register(); return len(now.BMCs) })
+	heard.all(syncing) // it may have ended before that was sent
+	m, pulse := measured(syncing, health, keyring), metrics.NewPulse()
 	var ready metrics.Ready
 	ready.Need("inventory", func() error { return synced(syncing) })
 	ready.Need("kafka", func() error {
@@ -131,6 +131,13 @@ func (c Config) published(p *snapshot.Publisher) listeners {
 	}
 }
 
+// all tells how it stands.
+func (l listeners) all(s *inventory.Syncing) {
+	r, _ := s.Register()
+	l.changed(r, inventory.Diff{})
+	l.told(s.Report())
+}
+
 // receiveRequests does what people ask of the inventory over the site's RabbitMQ, if there is one. While that is away nobody can
 // ask, and all else goes on.
 func (c Config) receiveRequests(ctx context.Context, syncing *inventory.Syncing, log *slog.Logger) error {
@@ -142,6 +149,18 @@ func (c Config) receiveRequests(ctx context.Context, syncing *inventory.Syncing,
 		return err
 	}
 	return withBus(ctx, broker, log, inventoryDesk(c, broker, syncing, log).Run)
+}
+
+// measured are the numbers of a process that syncs.
+func measured(syncing *inventory.Syncing, health *healthFields, keyring inventory.Keyring) *metrics.Metrics {
+	m := metrics.New(version)
+	m.Inventory(syncing.Register)
+	health.measure(m)
+	if now, elsewhere := inventory.HealthOf(keyring); elsewhere {
+		m.Keyring(now)
+	}
+	m.Fleet(func() int { now, _ := syncing.Register(); return len(now.BMCs) })
+	return m
 }
 
 // synced says what keeps an inventory from being one.

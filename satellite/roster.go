@@ -74,10 +74,10 @@ func (l *roster) changed(site string, r inventory.Register) {
 	slices.SortFunc(all.BMCs, func(a, b inventory.BMC) int { return cmp.Compare(a.ID, b.ID) })
 	all.BMCs = slices.CompactFunc(all.BMCs, func(a, b inventory.BMC) bool { return a.ID == b.ID }) // one that moves may be in both for a moment
 	l.hold(all.BMCs)
-	l.log.Info("the inventory is another", "site", site, "number", r.Number, "bmcs", len(r.BMCs))
 	if err := inventory.WriteFollowed(l.kept(), all); err != nil {
 		l.log.Error("the inventory is followed, but not kept for the next start", "error", err)
 	}
+	l.log.Info("the inventory is another", "site", site, "number", r.Number, "bmcs", len(r.BMCs))
 }
 
 func (l *roster) read(ctx context.Context) error {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"lamplighter/results/console"
 	"lamplighter/results/query"
 )
 
@@ -128,5 +130,18 @@ type page[T any] struct {
 func reply(w http.ResponseWriter, document any) error {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(append(encode(document), '\n')) // who asks may have left
+	return nil
+}
+
+// replyPacked is reply for what each page of the console begins with: compressed, where whoever asks can read that.
+func replyPacked(w http.ResponseWriter, r *http.Request, document any) error {
+	if !console.ReadsGzip(r) {
+		return reply(w, document)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Encoding", "gzip")
+	packed, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // a known level is no error
+	_, _ = packed.Write(append(encode(document), '\n'))
+	_ = packed.Close() // who asks may have left
 	return nil
 }

@@ -164,5 +164,5 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request, a ask) error 
 	if err != nil {
 		return err
 	}
-	return reply(w, p)
+	return replyPacked(w, r, p)
 }

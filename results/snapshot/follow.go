@@ -57,7 +57,7 @@ func (f Following) once(ctx context.Context, told map[string]uint64) error {
 		Topics: []string{kafka.InventoryTopic},
 		See: func(r kafka.Record) error {
 			site, _, ok := Site(string(r.Key))
-			if !ok && f.Told != nil && (f.Every || string(r.Key) == f.Site) {
+			if !ok && f.Told != nil && (f.Every || outOfKey.Replace(string(r.Key)) == f.Site) {
 				f.tell(r)
 			}
 			if !ok || !f.Every && site != f.Site {
@@ -88,7 +88,7 @@ func (f Following) tell(r kafka.Record) {
 	err := json.Unmarshal(r.Value, &d)
 	switch {
 	case len(r.Value) == 0:
-	case err != nil || d.Schema != ReportSchema || d.Site != string(r.Key):
+	case err != nil || d.Schema != ReportSchema || d.Site != outOfKey.Replace(string(r.Key)):
 		f.Log.Warn("what an inventory's process says on kafka cannot be read", "site", string(r.Key), "error", err)
 	default:
 		f.Told(d.Report)

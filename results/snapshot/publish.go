@@ -65,7 +65,7 @@ func (p *Publisher) Tell(r inventory.Report) {
 		p.Log.Error("what is to be said of the inventory cannot be encoded", "error", err)
 		return
 	}
-	p.post(kafka.Letter{Topic: kafka.InventoryTopic, Key: p.Site, ID: fmt.Sprintf("%s@%s", p.Site, r.At.Format(time.RFC3339Nano)), Schema: reportURN, At: r.At, Value: value})
+	p.post(kafka.Letter{Topic: kafka.InventoryTopic, Key: inKey.Replace(p.Site), ID: fmt.Sprintf("%s@%s", p.Site, r.At.Format(time.RFC3339Nano)), Schema: reportURN, At: r.At, Value: value})
 }
 
 // Act has Run write down what a person did.

@@ -46,8 +46,10 @@ type ReportDocument struct {
 	inventory.Report
 }
 
-// key is a record's; of the snapshot itself without an ID.
-func key(site string, id inventory.ID) string { return site + "/" + string(id) }
+// key is a record's; of the snapshot itself without an ID. A site's name may have slashes; it is written as it is otherwise.
+func key(site string, id inventory.ID) string { return inKey.Replace(site) + "/" + string(id) }
+
+var inKey, outOfKey = strings.NewReplacer("%", "%25", "/", "%2F"), strings.NewReplacer("%25", "%", "%2F", "/")
 
 // sum is of the hashes of BMCs, in whatever order they come.
 type sum uint64
@@ -76,7 +78,7 @@ func NewAssembly(site string) *Assembly {
 // Site is the site of a record by its key; false where that is none of ours.
 func Site(key string) (site string, id inventory.ID, ok bool) {
 	site, rest, ok := strings.Cut(key, "/")
-	return site, inventory.ID(rest), ok
+	return outOfKey.Replace(site), inventory.ID(rest), ok
 }
 
 // See takes a record; without a value, what was said under that key is forgotten.

@@ -48,3 +48,22 @@ func (m *Metrics) HealthFields(now func() (waiting int, err error)) {
 		tell(up, number(err == nil))
 	}})
 }
+
+// Keyring has now asked for how it goes with a keyring whose secrets lie elsewhere.
+func (m *Metrics) Keyring(now func() inventory.KeyringHealth) {
+	up := gauge("lamplighter_keyring_up", "1 while all credentials that are asked for can be read from Vault.")
+	failing := gauge("lamplighter_keyring_failing_secrets", "Credentials that could not be read from Vault when they were last asked for.")
+	secrets := gauge("lamplighter_keyring_secrets", "Credentials from Vault that were asked for within the last hour, and are known.")
+	age := gauge("lamplighter_keyring_age_seconds", "How long ago the oldest of those was read; absent when there is none. It is used until it is older than stale.")
+	uses := counter("lamplighter_keyring_stale_uses_total", "Times that a known credential was used because Vault did not give it anew.")
+	m.registry.MustRegister(asked{[]*kind{up, failing, secrets, age, uses}, func(tell func(*kind, float64, ...string)) {
+		h := now()
+		tell(up, number(h.Err == nil))
+		tell(failing, float64(h.Failing))
+		tell(secrets, float64(h.Secrets))
+		if !h.Oldest.IsZero() {
+			tell(age, max(0, time.Since(h.Oldest).Seconds()))
+		}
+		tell(uses, float64(h.StaleUses))
+	}})
+}

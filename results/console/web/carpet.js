@@ -36,7 +36,13 @@ function place(racks, w, h, width, most, put) {
 /** The size of the largest cells that fit. @param {Rack[]} racks @param {number} width @param {number} most */
 function largest(racks, width, most) {
   const widest = Math.max(48, Math.min(160, Math.floor(width / racks.length) - 2));
-  for (let h = 8; h >= 2; h--) for (let w = widest; w >= Math.max(2, h - 2); w--) if (place(racks, w, h, width, most) <= most) return { w, h };
+  const shortest = Math.min(...racks.map(({ from, to }) => to - from));
+  for (let h = 8; h >= 2; h--) {
+    for (let w = widest; w >= Math.max(2, h - 2); w--) {
+      const least = Math.floor((racks.length * (w + 2)) / (width + 2)) * shortest * h; // most sizes need no closer look
+      if (least <= most && place(racks, w, h, width, most) <= most) return { w, h };
+    }
+  }
   return { w: 2, h: 2 };
 }
 
