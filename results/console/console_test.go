@@ -152,7 +152,7 @@ func TestThePageHoldsNoScriptAndNoStyleAndLoadsWhatItBeginsWithAtOnce(t *testing
 
 // most is how many bytes scripts and styles may have, compressed as browsers read it: by Brotli, where the address is this machine's or HTTPS.
 // Over plain HTTP they read gzip only.
-const most, mostByGzip = 60_000, 66_000
+const most, mostByGzip = 56_500, 64_500
 
 func TestScriptsAndStylesAreSmall(t *testing.T) {
 	c, squeezed, packed := opened(t), 0, 0
