@@ -22,7 +22,7 @@ peers: ## install the real BMC implementations that tests run against, as far as
 	@.ci/peers
 
 test: peers ## set up, then run all tests with the race detector; says loudly what could not be tested
-	@.ci/test $(GO) test -race -shuffle=on -p 1 -timeout 30m ./... # one package at a time: several measure time
+	@.ci/test $(GO) test -race -shuffle=on -p 2 -timeout 30m ./... # two packages at a time: most wait more than they work, and their limits hold beside another
 
 lint: ## gofmt, vet, staticcheck, go mod tidy -diff
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt wants to change: $$unformatted"; exit 1; }

@@ -16,10 +16,11 @@ const (
 	BadRecord   ConflictKind = "bad-record"   // a field that cannot be, such as a host name for an address
 	SamePlace   ConflictKind = "same-place"   // two BMCs take the same unit of a rack
 	NoRack      ConflictKind = "no-rack"      // nobody knows where it stands
+	NoLogin     ConflictKind = "no-login"     // the name of its credential cannot be made
 )
 
 // Hinders says whether a record with such a conflict is not taken.
-func (k ConflictKind) Hinders() bool { return k != SamePlace && k != NoRack }
+func (k ConflictKind) Hinders() bool { return k != SamePlace && k != NoRack && k != NoLogin }
 
 // Conflict is something that the sources contradict themselves, or the site's rules, in. Nobody guesses which side is right.
 type Conflict struct {
@@ -31,7 +32,7 @@ type Conflict struct {
 
 func (c Conflict) String() string { return c.Text }
 
-func idsOf(bmcs []BMC) []ID {
+func idsOf(bmcs []*BMC) []ID {
 	ids := make([]ID, len(bmcs))
 	for i, b := range bmcs {
 		ids[i] = b.ID
@@ -42,15 +43,15 @@ func idsOf(bmcs []BMC) []ID {
 
 // rackless is one conflict for all BMCs that stand nowhere: there may be thousands.
 func rackless(bmcs []BMC) []Conflict {
-	var lost []BMC
-	for _, b := range bmcs {
-		if b.Rack == "" {
-			lost = append(lost, b)
+	var ids []ID
+	for i := range bmcs {
+		if bmcs[i].Rack == "" {
+			ids = append(ids, bmcs[i].ID)
 		}
 	}
-	if len(lost) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
-	ids := idsOf(lost)
+	slices.Sort(ids)
 	return []Conflict{{Kind: NoRack, BMCs: ids, Text: fmt.Sprintf("%d BMCs stand in no rack (the first is %s): they are in no incident of a rack", len(ids), ids[0])}}
 }

@@ -18,9 +18,14 @@ import (
 type CSV struct{ Path string }
 
 // BMCs reads the file. All its mistakes are reported at once, as BadLines: who wrote it can mend it, so nothing is left out.
-func (c CSV) BMCs(ctx context.Context, _ Known) (Answer, error) {
+func (c CSV) BMCs(ctx context.Context, known Known) (Answer, error) {
 	bmcs, err := c.Read(ctx)
-	return Answer{BMCs: bmcs}, err
+	if known.Complete != nil {
+		for i := range bmcs {
+			known.Complete(&bmcs[i])
+		}
+	}
+	return Answer{BMCs: pointers(bmcs)}, err
 }
 
 // Read reads the file.
@@ -152,7 +157,7 @@ func (t *table) add(row []string, err error) error {
 			t.badLine(at, column, "want %s, got %s", want, quote(cell))
 		}
 	}
-	if column, text := misplaced(bmc); text != "" {
+	if column, text := misplaced(&bmc); text != "" {
 		t.badLine(line, column, "%s", text)
 	}
 	t.noteOnce(line, bmc)

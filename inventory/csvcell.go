@@ -67,6 +67,9 @@ func setCell(b *BMC, name, cell string) (want string) {
 		if !printable(cell, "") {
 			return "printable UTF-8 text on one line"
 		}
+		if len(cell) > longestCell {
+			return fmt.Sprintf("at most %d bytes", longestCell)
+		}
 		return c.set(b, cell)
 	}
 	if !printable(cell, "\n\r\t") {
@@ -83,8 +86,26 @@ func setCell(b *BMC, name, cell string) (want string) {
 	if b.Labels == nil {
 		b.Labels = map[string]string{}
 	}
-	b.Labels[name] = cell
+	b.Labels[name] = shortened(cell)
 	return ""
+}
+
+// A record travels over Kafka, which takes a megabyte at most: a text that is too long for a column is a mistake, and of a label its
+// beginning is taken.
+const (
+	longestCell  = 255
+	longestLabel = 1000
+)
+
+func shortened(text string) string {
+	if len(text) <= longestLabel {
+		return text
+	}
+	cut := longestLabel
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "..."
 }
 
 // printable keeps control characters out, which terminals and logs would obey.

@@ -90,7 +90,7 @@ func (c *conversation) page(ctx context.Context, path string, query url.Values, 
 		to += "?" + query.Encode()
 	}
 	for try := 1; ; try++ {
-		err := c.once(ctx, to, read)
+		err := c.once(ctx, http.MethodGet, to, nil, read)
 		var later *Later
 		if !errors.As(err, &later) || later.After > shortWait || try == tries {
 			return err
@@ -105,14 +105,18 @@ func (c *conversation) page(ctx context.Context, path string, query url.Values, 
 	}
 }
 
-func (c *conversation) once(ctx context.Context, to string, read func(http.Header, io.Reader) error) error {
+// once asks once, and hands the answer's head and body to read.
+func (c *conversation) once(ctx context.Context, method, to string, content []byte, read func(http.Header, io.Reader) error) error {
 	shown, _, _ := strings.Cut(to, "?")
 	failed := func(format string, args ...any) error {
-		return fmt.Errorf("source %s: get %s: %w", c.Name, shown, fmt.Errorf(format, args...))
+		return fmt.Errorf("source %s: %s %s: %w", c.Name, strings.ToLower(method), shown, fmt.Errorf(format, args...))
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, to, nil)
+	request, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(content))
 	if err != nil {
 		return failed("%w", err)
+	}
+	if len(content) > 0 {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "lamplighter")
@@ -159,7 +163,9 @@ func (c *conversation) refusal(response *http.Response, start []byte) error {
 	case code == http.StatusUnauthorized:
 		return fmt.Errorf("%w; the login %q is refused: is it right, and not expired?", said, c.Login)
 	case code == http.StatusForbidden:
-		return fmt.Errorf("%w; the login %q may not read this: give it the right to", said, c.Login)
+		return fmt.Errorf("%w; the login %q may not do this: give it the right to", said, c.Login)
+	case code == http.StatusBadRequest:
+		return &refusedAll{said}
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
 		return &Later{web.RetryAfter(response.Header.Get("Retry-After"), time.Now(), mostWait), said}
 	case code/100 == 3:

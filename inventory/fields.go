@@ -66,7 +66,10 @@ func (m *mapped) err() error {
 }
 
 // scalarText is a value as a text: of a choice its value, of a list its parts; empty for what else has no text.
-func scalarText(value json.RawMessage) string {
+func scalarText(value json.RawMessage) string { return scalarWithin(value, 3) }
+
+// scalarWithin goes no deeper than it may: what is nested without end would be read as often as it is deep.
+func scalarWithin(value json.RawMessage, depth int) string {
 	if len(value) == 0 || string(value) == "null" {
 		return ""
 	}
@@ -76,20 +79,28 @@ func scalarText(value json.RawMessage) string {
 		_ = json.Unmarshal(value, &text) // the decoder has read it
 		return text
 	case '{':
+		if depth == 0 {
+			return ""
+		}
 		var object map[string]json.RawMessage
 		_ = json.Unmarshal(value, &object)
 		for _, key := range []string{"value", "display_value", "name", "display"} {
-			if text := scalarText(object[key]); text != "" {
+			if text := scalarWithin(object[key], depth-1); text != "" {
 				return text
 			}
 		}
 		return ""
 	case '[':
+		if depth == 0 {
+			return ""
+		}
 		var list []json.RawMessage
 		_ = json.Unmarshal(value, &list)
 		var texts []string
 		for _, item := range list {
-			texts = append(texts, scalarText(item))
+			if text := scalarWithin(item, depth-1); text != "" {
+				texts = append(texts, text)
+			}
 		}
 		return strings.Join(texts, ",")
 	}

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"reflect"
 	"slices"
+	"sort"
 	"strings"
 	"sync/atomic"
 )
@@ -35,24 +35,35 @@ func (d Diff) String() string {
 func DiffOf(old, now []BMC) Diff {
 	before, after := sorted(old), sorted(now)
 	var d Diff
+	if len(before) > 0 && len(before) == len(after) && &before[0] == &after[0] {
+		return d
+	}
 	for len(before) > 0 && len(after) > 0 {
-		was, b := before[0], after[0]
-		switch order := compareID(was, b); {
+		was, b := &before[0], &after[0]
+		switch order := strings.Compare(string(was.ID), string(b.ID)); {
 		case order < 0:
-			d.Removed, before = append(d.Removed, was), before[1:]
+			d.Removed, before = append(d.Removed, *was), before[1:]
 			continue
 		case order > 0:
-			d.Added, after = append(d.Added, b), after[1:]
+			d.Added, after = append(d.Added, *b), after[1:]
 			continue
-		case place(was) != place(b):
-			d.Moved = append(d.Moved, b)
+		case !samePlace(was, b):
+			d.Moved = append(d.Moved, *b)
 		case !sameRecord(was, b):
-			d.Changed = append(d.Changed, b)
+			d.Changed = append(d.Changed, *b)
 		}
 		before, after = before[1:], after[1:]
 	}
-	d.Removed, d.Added = append(d.Removed, before...), append(d.Added, after...)
+	d.Removed, d.Added = joined(d.Removed, before), joined(d.Added, after)
 	return d
+}
+
+// joined is a list with more behind it; nothing is copied where that is all.
+func joined(list, more []BMC) []BMC {
+	if len(list) == 0 && len(more) > 0 {
+		return slices.Clip(more)
+	}
+	return append(list, more...)
 }
 
 // sorted is a list by ID; one that is sorted already is not copied.
@@ -66,13 +77,37 @@ func sorted(list []BMC) []BMC {
 }
 
 // sameRecord says what equal Revs say, for less.
-func sameRecord(a, b BMC) bool {
-	same := maps.Equal(a.Labels, b.Labels)
-	a.Labels, b.Labels = nil, nil
-	return same && reflect.DeepEqual(a, b)
+func sameRecord(a, b *BMC) bool {
+	return a == b || a.ID == b.ID && samePlace(a, b) && a.Height == b.Height &&
+		a.Vendor == b.Vendor && a.Model == b.Model && a.Serial == b.Serial && a.UUID == b.UUID &&
+		a.Protocol == b.Protocol && a.Port == b.Port && a.Login == b.Login && a.Trust == b.Trust && maps.Equal(a.Labels, b.Labels)
+}
+
+// samePlace says whether two records say the same of where a BMC stands, and of the address that it has there.
+func samePlace(a, b *BMC) bool {
+	return a.Address == b.Address && a.Site == b.Site && a.Room == b.Room && a.Row == b.Row && a.Rack == b.Rack &&
+		a.Unit == b.Unit && a.Face == b.Face && a.Slot == b.Slot && a.Chassis == b.Chassis
 }
 
 func compareID(a, b BMC) int { return strings.Compare(string(a.ID), string(b.ID)) }
+
+// lookUpIn finds a BMC in a list by ID; nil: it is not there. Unlike a map it costs no memory.
+func lookUpIn(list []BMC, id ID) *BMC {
+	i := sort.Search(len(list), func(i int) bool { return list[i].ID >= id })
+	if i == len(list) || list[i].ID != id {
+		return nil
+	}
+	return &list[i]
+}
+
+// pointers are the records of a list.
+func pointers(list []BMC) []*BMC {
+	records := make([]*BMC, len(list))
+	for i := range list {
+		records[i] = &list[i]
+	}
+	return records
+}
 
 func byID(bmcs []BMC) map[ID]*BMC {
 	index := make(map[ID]*BMC, len(bmcs))
@@ -80,18 +115,6 @@ func byID(bmcs []BMC) map[ID]*BMC {
 		index[bmcs[i].ID] = &bmcs[i]
 	}
 	return index
-}
-
-// standing is where a BMC stands, and the address it has there.
-type standing struct {
-	address                              netip.Addr
-	site, room, row, rack, chassis, slot string
-	unit                                 float64
-	face                                 string
-}
-
-func place(b BMC) standing {
-	return standing{b.Address, b.Site, b.Room, b.Row, b.Rack, b.Chassis, b.Slot, b.Unit, b.Face}
 }
 
 // Fleet is the current set of BMCs. Its zero value is empty. Any number of goroutines may use it at once; the lists that it

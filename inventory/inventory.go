@@ -115,26 +115,44 @@ type Source interface {
 	BMCs(ctx context.Context, known Known) (Answer, error)
 }
 
-// Known finds the record that is held of a BMC; nil: none is, also where Known is nil. A source that reads the same again answers with
-// that one, so that a hundred thousand records are not held twice.
-type Known func(ID) *BMC
+// Known is what a source is told of the fleet as it was. A source that reads the same again answers with the record that is held, so that
+// a hundred thousand are not held twice.
+type Known struct {
+	// Held finds the record that is held of a BMC; nil: none is.
+	Held func(ID) *BMC
+	// Complete, if any, puts into a record what the site's configuration says.
+	Complete func(*BMC)
+}
 
-// same is the record that is held, if b says the same.
-func (k Known) same(b BMC) BMC {
-	if k == nil {
-		return b
+// same completes b, and is the record that is held, if it says the same; nil: none does.
+func (k Known) same(b *BMC) *BMC {
+	if k.Complete != nil {
+		k.Complete(b)
 	}
-	if was := k(b.ID); was != nil && sameRecord(*was, b) {
-		return *was
+	if k.Held == nil {
+		return nil
 	}
-	return b
+	if was := k.Held(b.ID); was != nil && sameRecord(was, b) {
+		return was
+	}
+	return nil
 }
 
 // Answer is what a source has now.
 type Answer struct {
-	BMCs []BMC
+	// BMCs are the records, in any order; nobody writes to one.
+	BMCs []*BMC
 	// Bad are the records that are no BMC, such as one whose address is a host name: the source names them, so they are not gone.
 	Bad []Conflict
 	// Read is how many records were read, and Of how many the source said it has; both 0 where it says nothing.
 	Read, Of int
+}
+
+// List is a copy of the records.
+func (a Answer) List() []BMC {
+	list := make([]BMC, len(a.BMCs))
+	for i, b := range a.BMCs {
+		list[i] = *b
+	}
+	return list
 }

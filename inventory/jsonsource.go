@@ -96,7 +96,11 @@ func (r *jsonReading) take(d *json.Decoder) error {
 	if err := d.Decode(&record); err != nil {
 		return fmt.Errorf("record %d: %w", r.mapped.read+1, err)
 	}
-	r.add(fmt.Sprintf("record %d", r.mapped.read+1), r.cells(record))
+	r.begin()
+	for column, text := range r.cells(record) {
+		r.set(column, text)
+	}
+	r.done(func() string { return fmt.Sprintf("record %d", r.mapped.read) })
 	return nil
 }
 

@@ -19,7 +19,7 @@ const (
 )
 
 // dirKeyring takes credentials from the files NAME.username and NAME.password, as mounted secrets come, and NAME.next_password while a
-// rotation is under way.
+// rotation is under way. A NAME with slashes is in a directory of it.
 type dirKeyring struct {
 	dir string
 
@@ -28,24 +28,26 @@ type dirKeyring struct {
 	versions versions
 }
 
-// openDirKeyring refuses a directory that has a file which others can read.
+// openDirKeyring refuses a directory that has a file which others can read, in it or in directories of it.
 func openDirKeyring(dir string) (*dirKeyring, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKeyring, err)
-	}
 	var errs []error
-	for _, entry := range entries {
-		if ext := filepath.Ext(entry.Name()); ext == usernameFile || ext == passwordFile || ext == nextFile {
-			path := filepath.Join(dir, entry.Name())
+	root := dir + string(filepath.Separator) // so that one that is a link is followed
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch ext := filepath.Ext(path); {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != root && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir // no name leads there; mounted secrets keep their versions in such
+		case !entry.IsDir() && (ext == usernameFile || ext == passwordFile || ext == nextFile):
 			info, err := os.Stat(path)
 			if err == nil {
 				err = checkPrivate(path, info)
 			}
 			errs = append(errs, err)
 		}
-	}
-	if err := errors.Join(errs...); err != nil {
+		return nil
+	})
+	if err := errors.Join(append(errs, err)...); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeyring, err)
 	}
 	return &dirKeyring{dir: dir, files: map[string]*privateFile{}, versions: versions{}}, nil
@@ -54,9 +56,13 @@ func openDirKeyring(dir string) (*dirKeyring, error) {
 func (k *dirKeyring) Credentials(_ context.Context, name string) (Credentials, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	// A name comes from the CMDB: it must not lead out of the directory.
-	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\\\x00") {
-		return Credentials{}, noCredential(name, k.dir)
+	if err := incomplete(name); err != nil {
+		return Credentials{}, err
+	}
+	for step := range strings.SplitSeq(name, "/") { // a name comes from the CMDB: it must not lead out of the directory
+		if step == "" || strings.HasPrefix(step, ".") || strings.ContainsAny(step, "\\\x00") {
+			return Credentials{}, noCredential(name, k.dir)
+		}
 	}
 	text, err := k.read(name + passwordFile)
 	if errors.Is(err, fs.ErrNotExist) {

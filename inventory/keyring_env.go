@@ -22,6 +22,9 @@ func newEnvKeyring(lookup func(string) (string, bool)) *envKeyring {
 
 // Credentials refuses two names that share a variable, since one of them would get the other's password.
 func (k *envKeyring) Credentials(_ context.Context, name string) (Credentials, error) {
+	if err := incomplete(name); err != nil {
+		return Credentials{}, err
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if name == "" {

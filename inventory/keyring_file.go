@@ -56,6 +56,9 @@ func openFileKeyring(path string) (*fileKeyring, error) {
 }
 
 func (k *fileKeyring) Credentials(_ context.Context, name string) (Credentials, error) {
+	if err := incomplete(name); err != nil {
+		return Credentials{}, err
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err := k.load(); err != nil {

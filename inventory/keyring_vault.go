@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
 	"strings"
 	"sync"
@@ -31,9 +32,13 @@ type vaultKeyring struct {
 	signedIn time.Time
 	renewAt  time.Time // when the token is to be renewed; zero: sign in anew
 
-	mu       sync.Mutex
-	kept     map[string]*vaultSecret
-	versions versions
+	mu        sync.Mutex
+	kept      map[string]*vaultSecret
+	versions  versions
+	log       *slog.Logger         // nil: nobody wants to know of outages
+	failing   map[string]time.Time // the credentials that cannot be read, and since when that was last so
+	outage    error                // why, the last time; nil: all can
+	staleUses uint64
 }
 
 // vaultSecret is a credential as it was read last. What is in it is guarded by the keyring's lock.
@@ -42,6 +47,7 @@ type vaultSecret struct {
 	err     error         // of the last reading
 	good    time.Time     // when Credentials were read; zero: never
 	next    time.Time     // not to be read again before
+	asked   time.Time     // when it was last asked for
 	reading chan struct{} // closed when the reading that goes on has ended; nil: none does
 }
 
@@ -68,11 +74,14 @@ func openVaultKeyring(file string) (*vaultKeyring, error) {
 	if s.namespace != "" {
 		client.SetNamespace(s.namespace)
 	}
-	return &vaultKeyring{vaultSettings: *s, client: client, now: time.Now, kept: map[string]*vaultSecret{}, versions: versions{}}, nil
+	return &vaultKeyring{vaultSettings: *s, client: client, now: time.Now, kept: map[string]*vaultSecret{}, failing: map[string]time.Time{}, versions: versions{}}, nil
 }
 
 // Credentials hands out what is kept; a reading that it begins goes on when ctx ends, for the others who wait.
 func (k *vaultKeyring) Credentials(ctx context.Context, name string) (Credentials, error) {
+	if err := incomplete(name); err != nil {
+		return Credentials{}, err
+	}
 	if !vaultName(name) {
 		return Credentials{}, noCredential(name, k.where("")+": want a path of plain names")
 	}
@@ -83,12 +92,16 @@ func (k *vaultKeyring) Credentials(ctx context.Context, name string) (Credential
 		k.kept[name] = secret
 	}
 	now := k.now()
+	secret.asked = now
 	if secret.reading == nil && !now.Before(secret.next) {
 		secret.reading = make(chan struct{})
 		go k.refresh(context.WithoutCancel(ctx), name, secret, secret.reading)
 	}
 	reading := secret.reading
 	if c, err, ok := secret.answer(now, k.stale); ok || reading == nil {
+		if ok && secret.err != nil {
+			k.staleUses++
+		}
 		k.mu.Unlock()
 		return c, err
 	}
@@ -130,6 +143,7 @@ func (k *vaultKeyring) refresh(ctx context.Context, name string, secret *vaultSe
 	} else if secret.good.IsZero() {
 		k.forgetSome()
 	}
+	k.note(name, err)
 	close(reading)
 }
 
@@ -218,10 +232,8 @@ func (k *vaultKeyring) where(name string) string {
 
 // vaultName says whether a name, which comes from the CMDB, leads to nowhere but to a secret under the prefix.
 func vaultName(name string) bool {
-	for part := range strings.SplitSeq(name, "/") {
-		if part == "" || strings.HasPrefix(part, ".") || strings.ContainsFunc(part, func(r rune) bool {
-			return r < ' ' || r == 0x7f || strings.ContainsRune(`\?#%*+`, r)
-		}) {
+	for step := range strings.SplitSeq(name, "/") {
+		if !plainStep(step) {
 			return false
 		}
 	}

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -11,12 +12,15 @@ import (
 // empty from the next that knows the BMC by its ID. When one cannot be read the whole cannot.
 type Merged []Source
 
-// BMCs asks one source after the other.
+// BMCs asks one source after the other. Records are complete only once they are merged.
 func (m Merged) BMCs(ctx context.Context, known Known) (Answer, error) {
+	if len(m) == 1 {
+		return m[0].BMCs(ctx, known)
+	}
 	var all Answer
 	at := map[ID]int{}
 	for _, source := range m {
-		answer, err := source.BMCs(ctx, known)
+		answer, err := source.BMCs(ctx, Known{})
 		if err != nil {
 			return Answer{}, err
 		}
@@ -24,15 +28,20 @@ func (m Merged) BMCs(ctx context.Context, known Known) (Answer, error) {
 		all.Read, all.Of = all.Read+answer.Read, all.Of+answer.Of
 		here := make(map[ID]bool, len(answer.BMCs))
 		for _, b := range answer.BMCs {
-			i, known := at[b.ID]
-			if known && !here[b.ID] && b.ID != "" {
-				all.BMCs[i] = filled(all.BMCs[i], b)
+			i, before := at[b.ID]
+			if before && !here[b.ID] && b.ID != "" {
+				both := filled(*all.BMCs[i], *b)
+				all.BMCs[i] = &both
 				continue
 			}
 			here[b.ID] = true // twice in one source is a conflict
 			at[b.ID] = len(all.BMCs)
 			all.BMCs = append(all.BMCs, b)
 		}
+	}
+	for i, b := range all.BMCs {
+		merged := *b // it may be the source's own
+		all.BMCs[i] = cmp.Or(known.same(&merged), &merged)
 	}
 	return all, nil
 }
@@ -73,6 +82,6 @@ func (o OfSite) BMCs(ctx context.Context, known Known) (Answer, error) {
 	if err != nil || o.Site == "" {
 		return answer, err
 	}
-	answer.BMCs = slices.DeleteFunc(slices.Clone(answer.BMCs), func(b BMC) bool { return b.Site != o.Site })
+	answer.BMCs = slices.DeleteFunc(slices.Clone(answer.BMCs), func(b *BMC) bool { return b.Site != o.Site })
 	return answer, nil
 }

@@ -3,7 +3,6 @@ package inventory
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -17,10 +16,10 @@ func (b BMC) RackHeight() float64 {
 }
 
 // top is the first unit above the BMC's server; a server of unknown height is taken to be one unit high.
-func (b BMC) top() float64 { return b.Unit + cmp.Or(b.Height, 1) }
+func (b *BMC) top() float64 { return b.Unit + cmp.Or(b.Height, 1) }
 
 // misplaced says which column cannot be, when a server ends above its rack.
-func misplaced(b BMC) (column, text string) {
+func misplaced(b *BMC) (column, text string) {
 	switch {
 	case b.Height > b.RackHeight():
 		return "height", fmt.Sprintf("want at most the %v units of the rack, got %v", b.RackHeight(), b.Height)
@@ -34,29 +33,46 @@ func misplaced(b BMC) (column, text string) {
 // mostInARack is more than any rack has units, blades included: a rack with more BMCs is a default that somebody forgot.
 const mostInARack = 2000
 
-// Conflicts says which BMCs take the same units of a rack, by rack and unit. Several BMCs with slots share a chassis, and front
+// Conflicts says which BMCs take the same units of a rack, by rack and unit, and of which no credential has a name. Several BMCs with slots share a chassis, and front
 // and rear are two places, so that neither is a conflict. These are mistakes of the CMDB that hinder no check, therefore warnings.
 func Conflicts(bmcs []BMC) []Conflict {
-	racks := map[string][]BMC{}
-	for _, b := range bmcs {
-		if b.Rack != "" && b.Unit != 0 {
-			rack := strings.Join([]string{cmp.Or(b.Site, "-"), cmp.Or(b.Room, "-"), cmp.Or(b.Row, "-"), b.Rack}, "/")
-			racks[rack] = append(racks[rack], b)
+	var placed []*BMC
+	for i := range bmcs {
+		if b := &bmcs[i]; b.Rack != "" && b.Unit != 0 {
+			placed = append(placed, b)
 		}
 	}
+	slices.SortFunc(placed, func(a, b *BMC) int {
+		return cmp.Or(compareRack(a, b), cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.ID, b.ID))
+	})
 	var found []Conflict
-	for _, name := range slices.Sorted(maps.Keys(racks)) {
-		if in := racks[name]; len(in) > mostInARack {
-			found = append(found, Conflict{Kind: SamePlace, BMCs: idsOf(in), Text: fmt.Sprintf("rack %s has %d BMCs: is that the name of one rack?", name, len(in))})
-			continue
+	for len(placed) > 0 {
+		n := 1
+		for n < len(placed) && compareRack(placed[0], placed[n]) == 0 {
+			n++
 		}
-		found = append(found, overlaps(name, racks[name])...)
+		if n > mostInARack {
+			name := rackName(placed[0])
+			found = append(found, Conflict{Kind: SamePlace, BMCs: idsOf(placed[:n]), Text: fmt.Sprintf("rack %s has %d BMCs: is that the name of one rack?", name, n)})
+		} else {
+			found = append(found, overlaps(placed[:n])...)
+		}
+		placed = placed[n:]
 	}
-	return found
+	return append(found, loginless(bmcs)...)
 }
 
-func overlaps(rack string, bmcs []BMC) []Conflict {
-	slices.SortStableFunc(bmcs, func(a, b BMC) int { return cmp.Or(cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.ID, b.ID)) })
+// compareRack orders BMCs by the rack that they stand in.
+func compareRack(a, b *BMC) int {
+	return cmp.Or(strings.Compare(a.Site, b.Site), strings.Compare(a.Room, b.Room), strings.Compare(a.Row, b.Row), strings.Compare(a.Rack, b.Rack))
+}
+
+func rackName(b *BMC) string {
+	return strings.Join([]string{cmp.Or(b.Site, "-"), cmp.Or(b.Room, "-"), cmp.Or(b.Row, "-"), b.Rack}, "/")
+}
+
+// overlaps are those of BMCs of one rack, by unit, that are in the same place.
+func overlaps(bmcs []*BMC) []Conflict {
 	var found []Conflict
 	for i, a := range bmcs {
 		for _, b := range bmcs[i+1:] {
@@ -65,7 +81,7 @@ func overlaps(rack string, bmcs []BMC) []Conflict {
 			}
 			if collide(a, b) {
 				found = append(found, Conflict{Kind: SamePlace, BMCs: []ID{a.ID, b.ID},
-					Text: fmt.Sprintf("rack %s unit %v: %s and %s are in the same place", rack, b.Unit, a.ID, b.ID)})
+					Text: fmt.Sprintf("rack %s unit %v: %s and %s are in the same place", rackName(a), b.Unit, a.ID, b.ID)})
 			}
 		}
 	}
@@ -73,7 +89,7 @@ func overlaps(rack string, bmcs []BMC) []Conflict {
 }
 
 // collide is for two BMCs whose units overlap. A face that is not known is the front.
-func collide(a, b BMC) bool {
+func collide(a, b *BMC) bool {
 	if cmp.Or(a.Face, "front") != cmp.Or(b.Face, "front") {
 		return false
 	}

@@ -2,64 +2,84 @@ package inventory
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
 
 // reading makes BMCs of the records of a source. Whatever a CMDB has in a field, it never stops the others from being read.
 type reading struct {
+	texts
 	known  Known
 	answer Answer
-	texts  map[string]string // each text once: a hundred thousand BMCs stand at a few sites, in a few rows, of a few vendors
+	row    []cell            // of the record that is read now; used again for the next
+	rest   map[string]string // likewise, its labels
 }
 
-func newReading(known Known) *reading { return &reading{known: known, texts: map[string]string{}} }
+// cell is what a record says in a column.
+type cell struct{ column, text string }
 
-// once is a text that is kept once.
-func (r *reading) once(text string) string {
-	if len(text) > 64 {
-		return text
+func newReading(known Known) *reading {
+	return &reading{texts: texts{}, known: known, rest: map[string]string{}}
+}
+
+// begin begins a record.
+func (r *reading) begin() { r.row = r.row[:0] }
+
+// set sets a column; an empty text is none.
+func (r *reading) set(column, text string) {
+	if text = strings.TrimSpace(text); text != "" {
+		r.row = append(r.row, cell{column, text})
 	}
-	if kept, known := r.texts[text]; known {
-		return kept
+}
+
+// instead sets a column whatever was set before.
+func (r *reading) instead(column, text string) {
+	if strings.TrimSpace(text) != "" {
+		r.row = slices.DeleteFunc(r.row, func(c cell) bool { return c.column == column })
+		r.set(column, text)
 	}
-	kept := strings.Clone(text)
-	r.texts[kept] = kept
-	return kept
 }
 
-// unique are the columns of which each BMC has another.
-func unique(column string) bool {
-	return column == "id" || column == "address" || column == "serial" || column == "uuid" || column == "name" || column == "hostname"
-}
-
-// add adds a record, by column; where names it where it has no ID.
-func (r *reading) add(where string, cells map[string]string) {
-	b := BMC{Protocol: Auto, Login: DefaultLogin}
+// done takes the record; where names it where it has no ID.
+func (r *reading) done(where func() string) {
+	clear(r.rest)
+	b := BMC{Protocol: Auto, Login: DefaultLogin, Labels: r.rest}
 	var bad []string
-	for _, column := range slices.Sorted(maps.Keys(cells)) {
-		cell := strings.TrimSpace(cells[column])
-		if cell == "" && column != "id" && column != "address" {
-			continue
-		}
-		if !unique(column) {
-			column, cell = r.once(column), r.once(cell)
-		}
-		if want := setCell(&b, column, cell); want != "" {
-			bad = append(bad, fmt.Sprintf("%s: want %s, got %s", column, want, quote(cell)))
+	wrong := func(column, want, got string) {
+		bad = append(bad, fmt.Sprintf("%s: want %s, got %s", column, want, quote(got)))
+	}
+	for _, c := range r.row {
+		if want := setCell(&b, c.column, c.text); want != "" {
+			wrong(c.column, want, c.text)
 		}
 	}
-	if column, text := misplaced(b); text != "" {
+	for column, lacks := range map[string]bool{"id": b.ID == "", "address": !b.Address.IsValid()} {
+		if lacks && !slices.ContainsFunc(r.row, func(c cell) bool { return c.column == column }) {
+			wrong(column, setCell(&b, column, ""), "")
+		}
+	}
+	if column, text := misplaced(&b); text != "" {
 		bad = append(bad, column+": "+text)
 	}
 	if len(bad) == 0 {
-		r.answer.BMCs = append(r.answer.BMCs, r.known.same(b))
+		r.answer.BMCs = append(r.answer.BMCs, r.held(&b))
 		return
 	}
-	c := Conflict{Kind: BadRecord, Text: fmt.Sprintf("%s: %s", where, strings.Join(bad, "; "))}
+	slices.Sort(bad)
+	c := Conflict{Kind: BadRecord, Text: fmt.Sprintf("%s: %s", where(), strings.Join(bad, "; "))}
 	if b.ID != "" {
 		c.BMCs = []ID{b.ID}
 	}
 	r.answer.Bad = append(r.answer.Bad, c)
+}
+
+// held is the record that is held, if it says what b says, or else a copy of b, whose labels are those of the reading.
+func (r *reading) held(b *BMC) *BMC {
+	if was := r.known.same(b); was != nil {
+		return was
+	}
+	kept := *b
+	kept.ID, kept.Serial, kept.UUID = ID(strings.Clone(string(b.ID))), strings.Clone(b.Serial), strings.Clone(b.UUID)
+	r.share(&kept)
+	return &kept
 }

@@ -105,23 +105,25 @@ func (r Rule) follow(next Register, answer Answer, at time.Time, quarantine time
 
 // missing are the BMCs that the answer does not name, and since when none has.
 func missing(was Register, answer Answer, at time.Time) map[ID]time.Time {
-	named := make(map[ID]bool, len(answer.BMCs))
-	for _, b := range answer.BMCs {
-		named[b.ID] = true
-	}
+	named := map[ID]bool{} // by a record that is none
 	for _, bad := range answer.Bad {
 		for _, id := range bad.BMCs {
 			named[id] = true
 		}
 	}
+	records := recordsByID(answer.BMCs)
 	gone := map[ID]time.Time{}
-	for _, b := range was.BMCs {
-		if named[b.ID] {
+	for i := range was.BMCs {
+		id := was.BMCs[i].ID
+		for len(records) > 0 && records[0].ID < id {
+			records = records[1:]
+		}
+		if named[id] || len(records) > 0 && records[0].ID == id {
 			continue
 		}
-		gone[b.ID] = at
-		if since, known := was.Missing[b.ID]; known && since.Before(at) {
-			gone[b.ID] = since
+		gone[id] = at
+		if since, known := was.Missing[id]; known && since.Before(at) {
+			gone[id] = since
 		}
 	}
 	return gone

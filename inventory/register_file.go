@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -107,6 +108,7 @@ func readRegisterFile(path string) (Register, error) {
 
 // lines reads a line at a time and sums them.
 type lines struct {
+	texts
 	reader *bufio.Reader
 	sum    hash.Hash
 }
@@ -135,13 +137,14 @@ func (l lines) bmcs(n int) ([]BMC, error) {
 		if err := l.next(&b); err != nil {
 			return nil, err
 		}
+		l.share(&b)
 		all = append(all, b)
 	}
 	return all, nil
 }
 
 func readRegister(from io.Reader) (Register, error) {
-	l := lines{bufio.NewReaderSize(from, 64<<10), sha256.New()}
+	l := lines{texts{}, bufio.NewReaderSize(from, 64<<10), sha256.New()}
 	var head registerHead
 	if err := l.next(&head); err != nil {
 		return Register{}, err
@@ -156,9 +159,11 @@ func readRegister(from io.Reader) (Register, error) {
 	}
 	if w := head.Withheld; w != nil {
 		r.Withheld = &Withheld{Digest: w.Digest, Since: w.Since, Gone: w.Gone, Of: w.Of, First: w.First, Answer: Answer{Bad: w.Bad}}
-		if r.Withheld.Answer.BMCs, err = l.bmcs(w.BMCs); err != nil {
+		withheld, err := l.bmcs(w.BMCs)
+		if err != nil {
 			return Register{}, err
 		}
+		r.Withheld.Answer.BMCs = pointers(withheld)
 	}
 	want := hex.EncodeToString(l.sum.Sum(nil))
 	var sum string
@@ -174,21 +179,24 @@ func readRegister(from io.Reader) (Register, error) {
 
 func writeRegister(to io.Writer, r Register) error {
 	head := registerHead{Format: format, Number: r.Number, Made: r.Made, BMCs: len(r.BMCs), Missing: r.Missing, Conflicts: r.Conflicts}
-	bmcs := [][]BMC{r.BMCs}
+	var withheld []*BMC
 	if w := r.Withheld; w != nil {
 		head.Withheld = &withheldHead{w.Digest, w.Since, w.Gone, w.Of, w.First, len(w.Answer.BMCs), w.Answer.Bad}
-		bmcs = append(bmcs, w.Answer.BMCs)
+		withheld = w.Answer.BMCs
 	}
 	sum := sha256.New()
 	out := json.NewEncoder(io.MultiWriter(to, sum))
 	if err := out.Encode(head); err != nil {
 		return err
 	}
-	for _, list := range bmcs {
-		for i := range list {
-			if err := out.Encode(&list[i]); err != nil {
-				return err
-			}
+	for i := range r.BMCs {
+		if err := out.Encode(&r.BMCs[i]); err != nil {
+			return err
+		}
+	}
+	for _, b := range withheld {
+		if err := out.Encode(b); err != nil {
+			return err
 		}
 	}
 	return json.NewEncoder(to).Encode(hex.EncodeToString(sum.Sum(nil)))
@@ -205,6 +213,9 @@ func replaceFile(dir, name string, write func(io.Writer) error) (err error) {
 			_ = os.Remove(file.Name())
 		}
 	}()
+	if err := ownedAs(dir, file); err != nil {
+		return err
+	}
 	buffered := bufio.NewWriterSize(file, 256<<10)
 	if err := errors.Join(write(buffered), buffered.Flush(), file.Sync(), file.Close()); err != nil {
 		return err
@@ -217,4 +228,19 @@ func replaceFile(dir, name string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return errors.Join(within.Sync(), within.Close())
+}
+
+// ownedAs gives a file that root makes to the owner of the directory: the service that lives there has to read it.
+func ownedAs(dir string, file *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		return file.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	return nil
 }

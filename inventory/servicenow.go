@@ -114,7 +114,11 @@ func (r *snowReading) take(d *json.Decoder) error {
 		return fmt.Errorf("record %q comes after %q: the order by sys_id is not obeyed", clean(id, 40), r.last)
 	}
 	r.last = id
-	r.add("ServiceNow record "+clean(id, 40), r.cells(record))
+	r.begin()
+	for column, text := range r.cells(record) {
+		r.set(column, text)
+	}
+	r.done(func() string { return "ServiceNow record " + clean(id, 40) })
 	return nil
 }
 

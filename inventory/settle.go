@@ -3,69 +3,88 @@ package inventory
 import (
 	"fmt"
 	"iter"
-	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // settling is the work of telling which records of an answer are taken.
 type settling struct {
-	former  map[ID]*BMC
-	taken   map[ID]*BMC // records of the answer
+	before  []BMC       // by ID
+	barred  map[ID]bool // of before those who may not be where they were any more
+	taken   []*BMC      // records of the answer, by ID
 	held    map[ID]bool // BMCs that keep the record that they had, if they had one
 	leaving map[ID]bool // BMCs in quarantine, with the record that they had
 	found   []Conflict
 }
 
 // settle says which BMCs there are, by ID, and which records of the answer contradict each other. leaving are the missing BMCs; those
-// for which it is true stay if they can.
+// for which it is true stay if they can. Where nothing changes the answer is before itself.
 func (r Rule) settle(before []BMC, answer Answer, leaving map[ID]bool) ([]BMC, []Conflict) {
-	s := settling{former: byID(before), taken: make(map[ID]*BMC, len(answer.BMCs)), held: map[ID]bool{}, leaving: map[ID]bool{}}
+	s := settling{before: before, barred: map[ID]bool{}, held: map[ID]bool{}, leaving: map[ID]bool{}}
 	for id, stays := range leaving {
-		if stays && r.Targets.Allow(*s.former[id]) == nil {
+		if stays && r.Targets.Allow(*s.former(id)) == nil {
 			s.leaving[id] = true
 		}
 	}
 	for _, bad := range answer.Bad {
 		s.conflict(bad)
 	}
-	times := make(map[ID]int, len(answer.BMCs))
-	for _, b := range answer.BMCs {
-		times[b.ID]++
+	for records := recordsByID(answer.BMCs); len(records) > 0; {
+		n := 1
+		for n < len(records) && records[n].ID == records[0].ID && records[0].ID != "" {
+			n++
+		}
+		s.take(r, records[0], n)
+		records = records[n:]
 	}
-	for i := range answer.BMCs {
-		s.take(r, &answer.BMCs[i], times)
-	}
-	for id := range s.held { // of a record that was read well, too, where another one with its ID was not
-		delete(s.taken, id)
-		if was, known := s.former[id]; known && r.Targets.Allow(*was) != nil {
-			delete(s.former, id)
+	for id := range s.held {
+		if was := s.former(id); was != nil && r.Targets.Allow(*was) != nil {
+			s.barred[id] = true
 		}
 	}
+	// Of a record that was read well, too, where another one with its ID was not.
+	s.taken = slices.DeleteFunc(s.taken, func(b *BMC) bool { return s.held[b.ID] })
 	for s.separate() {
 	}
 	s.makeRoom()
 	return s.bmcs(), s.found
 }
 
-// take takes a record that contradicts nothing on its own.
-func (s *settling) take(r Rule, b *BMC, times map[ID]int) {
+// recordsByID are records by ID; those that are sorted already are not copied.
+func recordsByID(records []*BMC) []*BMC {
+	order := func(a, b *BMC) int { return strings.Compare(string(a.ID), string(b.ID)) }
+	if !slices.IsSortedFunc(records, order) {
+		records = slices.Clone(records)
+		slices.SortStableFunc(records, order)
+	}
+	return records
+}
+
+// former is the record that a BMC had, if it may go on with it; nil: there is none.
+func (s *settling) former(id ID) *BMC {
+	if s.barred[id] {
+		return nil
+	}
+	return lookUpIn(s.before, id)
+}
+
+// take takes a record, of n with that ID, that contradicts nothing on its own.
+func (s *settling) take(r Rule, b *BMC, n int) {
 	switch err := r.Targets.Allow(*b); {
 	case b.ID == "":
 		s.conflict(Conflict{Kind: BadRecord, Text: fmt.Sprintf("a record at %v has no ID", b.Address)})
-	case times[b.ID] > 1:
-		if !s.held[b.ID] {
-			s.conflict(Conflict{Kind: SameID, BMCs: []ID{b.ID}, Text: fmt.Sprintf("%d records have the ID %s", times[b.ID], b.ID)})
-		}
+	case n > 1:
+		s.conflict(Conflict{Kind: SameID, BMCs: []ID{b.ID}, Text: fmt.Sprintf("%d records have the ID %s", n, b.ID)})
 	case !b.Address.IsValid():
 		s.conflict(Conflict{Kind: BadRecord, BMCs: []ID{b.ID}, Text: fmt.Sprintf("%s has no address", b.ID)})
 	case err != nil:
 		s.conflict(Conflict{Kind: Outside, BMCs: []ID{b.ID}, Text: err.Error()})
 	default:
-		if was := s.former[b.ID]; was != nil && sameRecord(*was, *b) {
+		if was := s.former(b.ID); was != nil && sameRecord(was, b) {
 			b = was // so that what an answer was read into can go
 		}
-		s.taken[b.ID] = b
+		s.taken = append(s.taken, b)
 	}
 }
 
@@ -80,15 +99,14 @@ func (s *settling) conflict(c Conflict) {
 // be in the way of another new one, so it is called until it finds none: each time it takes fewer.
 func (s *settling) separate() (again bool) {
 	clashes := s.clashes(s.staying)
-	for _, id := range slices.Sorted(maps.Keys(clashes)) {
-		if _, fresh := s.taken[id]; !fresh {
-			continue // it stays as it was; two that stay have no door in common
+	s.taken = slices.DeleteFunc(s.taken, func(b *BMC) bool { // one that stays as it was is not to blame; two that stay have no door in common
+		c, hindered := clashes[b.ID]
+		if hindered {
+			s.conflict(Conflict{Kind: SameAddress, BMCs: []ID{b.ID}, Text: fmt.Sprintf("%s is at %s, where %s is, too", b.ID, c.at, c.with)})
+			again = true
 		}
-		c := clashes[id]
-		s.conflict(Conflict{Kind: SameAddress, BMCs: []ID{id}, Text: fmt.Sprintf("%s is at %s, where %s is, too", id, c.at, c.with)})
-		delete(s.taken, id)
-		again = true
-	}
+		return hindered
+	})
 	return again
 }
 
@@ -107,7 +125,7 @@ type clash struct {
 
 // clashes are the BMCs that have a door in common with another. Nearly all have an address of their own, which tells it sooner.
 func (s *settling) clashes(among iter.Seq2[ID, *BMC]) map[ID]clash {
-	times := make(map[netip.Addr]uint32, len(s.taken))
+	times := make(map[netip.Addr]uint32, len(s.taken)+len(s.held))
 	for _, b := range among {
 		times[b.Address]++
 	}
@@ -146,7 +164,7 @@ func (s *settling) all(yield func(ID, *BMC) bool) {
 		}
 	}
 	for id := range s.leaving {
-		if !yield(id, s.former[id]) {
+		if !yield(id, s.former(id)) {
 			return
 		}
 	}
@@ -154,23 +172,35 @@ func (s *settling) all(yield func(ID, *BMC) bool) {
 
 // staying yields those who are not leaving.
 func (s *settling) staying(yield func(ID, *BMC) bool) {
-	for id, b := range s.taken {
-		if !yield(id, b) {
+	for _, b := range s.taken {
+		if !yield(b.ID, b) {
 			return
 		}
 	}
 	for id := range s.held {
-		if b, known := s.former[id]; known && !yield(id, b) {
+		if b := s.former(id); b != nil && !yield(id, b) {
 			return
 		}
 	}
 }
 
+// bmcs are all that are there now, by ID: before itself, if they are the same.
 func (s *settling) bmcs() []BMC {
-	all := make([]BMC, 0, len(s.taken)+len(s.leaving))
+	records := make([]*BMC, 0, len(s.taken)+len(s.held)+len(s.leaving))
 	for _, b := range s.all {
-		all = append(all, *b)
+		records = append(records, b)
 	}
-	slices.SortFunc(all, compareID)
-	return all
+	records = recordsByID(records)
+	same := len(records) == len(s.before)
+	for i := 0; same && i < len(records); i++ {
+		same = records[i] == &s.before[i]
+	}
+	if same {
+		return s.before
+	}
+	list := make([]BMC, len(records))
+	for i, b := range records {
+		list[i] = *b
+	}
+	return list
 }

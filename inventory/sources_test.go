@@ -32,11 +32,11 @@ func TestNetBoxDevicesBecomeBMCs(t *testing.T) {
 		`{"id":5,"name":"bad","asset_tag":"A5","device_type":{"id":1},"oob_ip":{"address":"10.0.0.5/24"},"custom_fields":{"bmc_protocol":"telnet","note":"a\u001b[2J"}}`,
 	)
 	server := s.start(t)
-	got, err := netboxAt(server.URL).BMCs(t.Context(), nil)
+	got, err := netboxAt(server.URL).BMCs(t.Context(), Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Answer{Read: 5, Of: 5, BMCs: []BMC{
+	want := Answer{Read: 5, Of: 5, BMCs: pointers([]BMC{
 		{ID: "A000001", Address: netip.MustParseAddr("10.1.0.1"), Site: "ams1", Room: "Room 1", Rack: "R1", Unit: 3, Height: 2, Face: "front",
 			Vendor: "Dell", Model: "R650", Serial: "SN000001", Protocol: Redfish, Login: "idrac",
 			Labels: map[string]string{"name": "srv-1", "role": "server", "status": "active", "tags": "blue,rome", "rack_height": "48", "cf_owner": "hpc",
@@ -44,17 +44,17 @@ func TestNetBoxDevicesBecomeBMCs(t *testing.T) {
 		{ID: "A3", Address: netip.MustParseAddr("fd00::7"), Site: "ams1", Unit: 12.5, Chassis: "enclosure", Slot: "Bay 3", Vendor: "HPE", Model: "BL",
 			Protocol: Auto, Login: DefaultLogin, Trust: Trust{Mode: TrustTOFU},
 			Labels: map[string]string{"name": "blade", "role": "blade", "tenant": "hpc", "hostname": "blade-bmc.example", "rmcp_port": "6230"}},
-	}, Bad: []Conflict{
+	}), Bad: []Conflict{
 		{Kind: BadRecord, Text: `NetBox device 4 (no tag): id: want the asset ID, got ""`},
 		{Kind: BadRecord, BMCs: []ID{"A5"}, Text: `NetBox device 5 (bad): cf_note: want printable UTF-8 text, got "a\x1b[2J"; protocol: want redfish, ipmi or auto, got "telnet"`},
 	}}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
+		t.Errorf("got  %+v\n%+v\nwant %+v", got, got.List(), want.List())
 	}
 	for id, want := range map[string]string{"name": "srv-1", "serial": "SN000001", "id": "1", "cf.owner": "hpc"} {
 		n := netboxAt(server.URL)
 		n.ID = id
-		if got, err := n.BMCs(t.Context(), nil); err != nil || string(got.BMCs[0].ID) != want {
+		if got, err := n.BMCs(t.Context(), Known{}); err != nil || string(got.BMCs[0].ID) != want {
 			t.Errorf("id %s: %v, %v", id, got.BMCs[0].ID, err)
 		}
 	}
@@ -66,7 +66,7 @@ func TestNetBoxIsReadInPagesWhateverItsLargestIs(t *testing.T) {
 		s.most = test.most
 		n := netboxAt(s.start(t).URL)
 		n.Page, n.Filters = test.page, [][2]string{{"site", "ams1"}, {"status", "active"}, {"status", "planned"}}
-		got, err := n.BMCs(t.Context(), nil)
+		got, err := n.BMCs(t.Context(), Known{})
 		if err != nil || len(got.BMCs) != test.devices || got.Read != test.devices || got.Of != test.devices || len(s.requests) != test.requests {
 			t.Errorf("%+v: %d BMCs, read %d of %d, %d requests, %v", test, len(got.BMCs), got.Read, got.Of, len(s.requests), err)
 		}
@@ -81,7 +81,7 @@ func TestNetBoxTokensOfEitherKindAreSent(t *testing.T) {
 	s.token = "nbt_abcdef.0123456789"
 	n := netboxAt(s.start(t).URL)
 	n.Keyring = oneLogin("", s.token)
-	if _, err := n.BMCs(t.Context(), nil); err != nil {
+	if _, err := n.BMCs(t.Context(), Known{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -188,7 +188,7 @@ func TestWhateverGoesWrongWithNetBoxIsAnErrorAndNoShorterList(t *testing.T) {
 	all["an empty page with a next one"] = trouble{only(2, says(200, "", "", `{"count":50,"next":"x","results":[]}`)), "read 50 of 100 records, and then an empty page"}
 	all["no count"] = trouble{only(2, says(200, "", "", `{"next":null,"results":[]}`)), "it does not say how many records there are"}
 	all["the first page again"] = trouble{only(2, says(200, "", "", `{"count":50,"next":null,"results":[`+netboxDeviceText(1)+`]}`)), "number 1 comes after number 50"}
-	all["a field of another type"] = trouble{only(2, says(200, "", "", `{"count":50,"next":null,"results":[{"id":"x"}]}`)), "record 51: json: cannot unmarshal string"}
+	all["a field of another type"] = trouble{only(2, says(200, "", "", `{"count":50,"next":null,"results":[{"id":"x"}]}`)), `record 51: id: want a whole number, got "x"`}
 	for name, test := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -196,7 +196,7 @@ func TestWhateverGoesWrongWithNetBoxIsAnErrorAndNoShorterList(t *testing.T) {
 			s.most, s.fault = 50, test.fault
 			n := netboxAt(s.start(t).URL)
 			n.Patience = 2 * time.Second
-			got, err := n.BMCs(t.Context(), nil)
+			got, err := n.BMCs(t.Context(), Known{})
 			if len(got.BMCs) > 0 {
 				t.Errorf("%d BMCs beside an error", len(got.BMCs))
 			}
@@ -206,19 +206,19 @@ func TestWhateverGoesWrongWithNetBoxIsAnErrorAndNoShorterList(t *testing.T) {
 	t.Run("a wrong token, which is echoed", func(t *testing.T) {
 		n := netboxAt(netboxOf(1).start(t).URL)
 		n.Keyring = oneLogin("", "another-secret-that-is-wrong")
-		if _, err := n.BMCs(t.Context(), nil); err == nil || strings.Contains(err.Error(), "another-secret") || !strings.Contains(err.Error(), "REDACTED") {
+		if _, err := n.BMCs(t.Context(), Known{}); err == nil || strings.Contains(err.Error(), "another-secret") || !strings.Contains(err.Error(), "REDACTED") {
 			t.Error(err)
 		}
 	})
 	t.Run("no such credential", func(t *testing.T) {
 		n := netboxAt("http://127.0.0.1:1")
 		n.Keyring = &dirKeyring{dir: t.TempDir(), versions: versions{}}
-		if _, err := n.BMCs(t.Context(), nil); !errors.Is(err, ErrNoCredential) {
+		if _, err := n.BMCs(t.Context(), Known{}); !errors.Is(err, ErrNoCredential) {
 			t.Error(err)
 		}
 	})
 	t.Run("nobody there", func(t *testing.T) {
-		if _, err := netboxAt("http://127.0.0.1:1").BMCs(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "source nb: get http://127.0.0.1:1/api/dcim/device-types/: dial tcp") {
+		if _, err := netboxAt("http://127.0.0.1:1").BMCs(t.Context(), Known{}); err == nil || !strings.Contains(err.Error(), "source nb: get http://127.0.0.1:1/api/dcim/device-types/: dial tcp") {
 			t.Error(err)
 		}
 	})
@@ -227,7 +227,7 @@ func TestWhateverGoesWrongWithNetBoxIsAnErrorAndNoShorterList(t *testing.T) {
 func TestASourceThatIsBusyForAMomentIsAskedAgain(t *testing.T) {
 	s := netboxOf(100)
 	s.most, s.fault = 50, only(2, says(429, "Retry-After", "1", `{}`))
-	got, err := netboxAt(s.start(t).URL).BMCs(t.Context(), nil)
+	got, err := netboxAt(s.start(t).URL).BMCs(t.Context(), Known{})
 	if err != nil || len(got.BMCs) != 100 || len(s.requests) != 3 {
 		t.Errorf("%d BMCs, %d requests, %v", len(got.BMCs), len(s.requests), err)
 	}
@@ -241,12 +241,12 @@ func snowAt(url string) ServiceNow {
 func TestServiceNowRecordsBecomeBMCs(t *testing.T) {
 	s := snowOf(120)
 	s.records[7]["u_oob_ip"] = "bmc7.example"
-	got, err := snowAt(s.start(t).URL).BMCs(t.Context(), nil)
+	got, err := snowAt(s.start(t).URL).BMCs(t.Context(), Known{})
 	if err != nil || len(got.BMCs) != 119 || got.Read != 120 || got.Of != 120 || s.requests != 3 {
 		t.Fatalf("%d BMCs, read %d of %d, %d requests, %v", len(got.BMCs), got.Read, got.Of, s.requests, err)
 	}
 	want := BMC{ID: "A000001", Address: netip.MustParseAddr("10.0.0.0"), Site: "ams1", Rack: "R0", Serial: "SN0", Protocol: Auto, Login: DefaultLogin}
-	if !reflect.DeepEqual(got.BMCs[0], want) {
+	if !reflect.DeepEqual(*got.BMCs[0], want) {
 		t.Errorf("got %+v", got.BMCs[0])
 	}
 	if len(got.Bad) != 1 || got.Bad[0].BMCs[0] != "A000008" || !strings.Contains(got.Bad[0].Text, "not a host name") {
@@ -265,7 +265,7 @@ func TestWhateverGoesWrongWithServiceNowIsAnErrorAndNoShorterList(t *testing.T) 
 			}
 			n := snowAt(s.start(t).URL)
 			n.Patience = 2 * time.Second
-			_, err := n.BMCs(t.Context(), nil)
+			_, err := n.BMCs(t.Context(), Known{})
 			leavesTheFleet(t, n, err, test.want)
 		})
 	}
@@ -292,7 +292,7 @@ func TestWhateverGoesWrongWithServiceNowIsAnErrorAndNoShorterList(t *testing.T) 
 			server := s.start(t)
 			n := snowAt(server.URL)
 			test.change(s, &n)
-			_, err := n.BMCs(t.Context(), nil)
+			_, err := n.BMCs(t.Context(), Known{})
 			leavesTheFleet(t, n, err, test.want)
 		})
 	}
@@ -327,20 +327,20 @@ func TestJSONRecordsBecomeBMCs(t *testing.T) {
 		return JSON{Endpoint: Endpoint{Name: "own", URL: url + path, Login: "own", Keyring: oneLogin("", "json-secret")}, Items: "data.servers", Total: "meta.total", Next: "meta.next",
 			Fields: Fields{"id": "tag", "address": "bmc.ip", "unit": "u", "rack": "where.rack"}}
 	}
-	got, err := at("/list").BMCs(t.Context(), nil)
-	if err != nil || names(got.BMCs) != "a b c" || got.Read != 3 || got.Of != 3 || got.BMCs[1].Rack != "R1" || got.BMCs[1].Unit != 4 || got.BMCs[0].Unit != 3 {
+	got, err := at("/list").BMCs(t.Context(), Known{})
+	if err != nil || names(got.List()) != "a b c" || got.Read != 3 || got.Of != 3 || got.BMCs[1].Rack != "R1" || got.BMCs[1].Unit != 4 || got.BMCs[0].Unit != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	bare := at("/bare")
 	bare.Items, bare.Total, bare.Next = "", "", ""
-	if got, err := bare.BMCs(t.Context(), nil); err != nil || names(got.BMCs) != "a" || got.BMCs[0].Rack != "R" {
+	if got, err := bare.BMCs(t.Context(), Known{}); err != nil || names(got.List()) != "a" || got.BMCs[0].Rack != "R" {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for path, want := range map[string]string{
 		"/short": "read 1 of 3 records: the list is not whole", "/elsewhere": "which is another server", "/user": "which is another server",
 		"/circle": "go round in a circle", "/uncounted": "does not say how many records there are (meta.total)", "/typo": "none of 1 records has the field bmc.ip",
 	} {
-		_, err := at(path).BMCs(t.Context(), nil)
+		_, err := at(path).BMCs(t.Context(), Known{})
 		leavesTheFleet(t, at(path), err, want)
 	}
 }
@@ -354,16 +354,16 @@ func TestOfSeveralSourcesTheFirstHasPrecedence(t *testing.T) {
 	}, Conflict{Kind: BadRecord, Text: "bad"})
 	second.Read, second.Of = 3, 3
 	has := func(a Answer, err error) Source { return sourceOf(func() (Answer, error) { return a, err }) }
-	got, err := Merged{has(first, nil), has(second, nil)}.BMCs(t.Context(), nil)
+	got, err := Merged{has(first, nil), has(second, nil)}.BMCs(t.Context(), Known{})
 	want := BMC{ID: "x", Address: a, Protocol: IPMI, Login: "own", Rack: "R1", Unit: 4, Labels: map[string]string{"role": "db", "tenant": "t"}, Trust: Trust{Mode: TrustTOFU}}
-	if err != nil || names(got.BMCs) != "x own new new" || !reflect.DeepEqual(got.BMCs[0], want) || len(got.Bad) != 1 || got.Read != 3 {
+	if err != nil || names(got.List()) != "x own new new" || !reflect.DeepEqual(*got.BMCs[0], want) || len(got.Bad) != 1 || got.Read != 3 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if first.BMCs[0].Labels["tenant"] != "" {
 		t.Error("a source's answer was written to")
 	}
 	broken := errors.New("down")
-	if got, err := (Merged{has(first, nil), has(second, broken)}).BMCs(t.Context(), nil); !errors.Is(err, broken) || len(got.BMCs) > 0 {
+	if got, err := (Merged{has(first, nil), has(second, broken)}).BMCs(t.Context(), Known{}); !errors.Is(err, broken) || len(got.BMCs) > 0 {
 		t.Errorf("one of two is down: %+v, %v", got, err)
 	}
 }
@@ -388,7 +388,7 @@ func FuzzStream(f *testing.F) {
 		f.Add(text, "results")
 	}
 	f.Fuzz(func(t *testing.T, text, path string) {
-		r, m := newReading(nil), Fields{"id": "id", "address": "oob_ip.address", "rack": "rack.name"}.mapped()
+		r, m := newReading(Known{}), Fields{"id": "id", "address": "oob_ip.address", "rack": "rack.name"}.mapped()
 		j := &jsonReading{JSON: JSON{Fields: m.fields}, reading: r, mapped: m}
 		s := stream{each: j.take, beside: func(string, json.RawMessage) {}}
 		_ = s.read(strings.NewReader(text), path)

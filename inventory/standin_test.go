@@ -3,6 +3,7 @@ package inventory
 import (
 	"bufio"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -26,8 +27,78 @@ type netboxStandIn struct {
 	// fault, if it says true, has answered a request for devices by itself; n counts those from 1.
 	fault func(n int, w http.ResponseWriter, r *http.Request) bool
 
+	// patch, if it says true, has answered a change of devices by itself; n counts those from 1. A device whose number is in refuses cannot
+	// be changed, and one in gone is there no more.
+	patch         func(n int, w http.ResponseWriter, r *http.Request) bool
+	refuses, gone map[int64]bool
+	deleted       map[int]bool // devices by number that are there no more; mu
+
 	mu       sync.Mutex
 	requests []url.Values // for devices
+	patches  []int        // how many devices each change was of
+	health   map[int64]string
+}
+
+const healthField = "bmc_health"
+
+// change answers PATCH as NetBox does: all devices of the list are changed, or none; one that is not there is left out without a word.
+func (s *netboxStandIn) change(w http.ResponseWriter, r *http.Request) {
+	var list []struct {
+		ID     int64          `json:"id"`
+		Custom map[string]any `json:"custom_fields"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&list); err != nil || r.Header.Get("Content-Type") != "application/json" {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.patches = append(s.patches, len(list))
+	if s.patch != nil && s.patch(len(s.patches), w, r) {
+		return
+	}
+	var answers []string
+	for _, d := range list {
+		for field := range d.Custom {
+			if field != healthField || s.health == nil {
+				w.WriteHeader(http.StatusBadRequest)
+				fmt.Fprintf(w, `{"custom_fields":["Unknown field name '%s' in custom field data."]}`, field)
+				return
+			}
+		}
+		if s.refuses[d.ID] {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"asset_tag":["device with this asset tag already exists."]}`)
+			return
+		}
+		if !s.gone[d.ID] {
+			answers = append(answers, fmt.Sprintf(`{"id":%d,"status":{"value":"active"},"custom_fields":{%q:%q,"owner":"hpc"}}`, d.ID, healthField, d.Custom[healthField]))
+		}
+	}
+	for _, d := range list {
+		if !s.gone[d.ID] {
+			s.health[d.ID] = fmt.Sprint(d.Custom[healthField])
+		}
+	}
+	fmt.Fprintf(w, "[%s]", strings.Join(answers, ","))
+}
+
+// withHealth puts the custom field into devices as they are answered.
+func (s *netboxStandIn) withHealth(list []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.health == nil {
+		return list
+	}
+	with := make([]string, len(list))
+	for i, text := range list {
+		value := "null"
+		if has := s.health[int64(i+1)]; has != "" {
+			value = strconv.Quote(has)
+		}
+		with[i] = strings.Replace(text, `"custom_fields":{`, fmt.Sprintf(`"custom_fields":{%q:%s,`, healthField, value), 1)
+	}
+	return with
 }
 
 func (s *netboxStandIn) start(t testing.TB) *httptest.Server {
@@ -55,6 +126,10 @@ func (s *netboxStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
+	if r.Method == http.MethodPatch {
+		s.change(w, r)
+		return
+	}
 	if r.URL.Path == "/api/dcim/devices/" && s.many > 0 {
 		s.made(w, r)
 		return
@@ -67,6 +142,7 @@ func (s *netboxStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if s.fault != nil && s.fault(n, w, r) {
 			return
 		}
+		list = s.withHealth(s.devices)
 	}
 	s.page(w, r, list)
 }
@@ -79,13 +155,28 @@ func (s *netboxStandIn) page(w http.ResponseWriter, r *http.Request, list []stri
 		limit = s.most
 	}
 	after, _ := strconv.Atoi(query.Get("id__gt"))
-	left := list[min(after, len(list)):]
+	until := len(list)
+	if last, err := strconv.Atoi(query.Get("id__lte")); err == nil {
+		until = min(until, last)
+	}
+	var left []string
+	for i := min(after, until); i < until; i++ {
+		if !s.deletedAt(r, i+1) {
+			left = append(left, list[i])
+		}
+	}
 	next := "null"
 	if len(left) > limit {
 		query.Set("offset", strconv.Itoa(limit))
 		next = strconv.Quote("http://" + r.Host + r.URL.Path + "?" + query.Encode())
 	}
 	fmt.Fprintf(w, `{"count":%d,"next":%s,"previous":null,"results":[%s]}`, len(left), next, strings.Join(left[:min(limit, len(left))], ","))
+}
+
+func (s *netboxStandIn) deletedAt(r *http.Request, id int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return r.URL.Path == "/api/dcim/devices/" && s.deleted[id]
 }
 
 // made answers with devices that are made now.

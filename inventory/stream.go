@@ -15,12 +15,35 @@ type stream struct {
 	// beside gets each value that stands beside the list, or beside what it is in, by its path.
 	beside func(path string, value json.RawMessage)
 	found  bool
+	budget *budget
 }
+
+// mostRecord bounds a value, which has to be in memory as a whole.
+const mostRecord = 16 << 20
+
+// budget fails where more is read than was granted since.
+type budget struct {
+	from io.Reader
+	left int64
+}
+
+func (b *budget) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("a record of more than %d MiB", mostRecord>>20)
+	}
+	n, err := b.from.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// grant is for the next value.
+func (b *budget) grant() { b.left = mostRecord }
 
 // read reads the list at a path such as result.items; an empty path: the document is the list. What is behind it is read to the end,
 // so that an answer that was cut short is told from a whole one.
 func (s *stream) read(from io.Reader, path string) error {
-	s.decoder = json.NewDecoder(from)
+	s.budget = &budget{from, mostRecord}
+	s.decoder = json.NewDecoder(s.budget)
 	var keys []string
 	if path != "" {
 		keys = strings.Split(path, ".")
@@ -55,6 +78,7 @@ func (s *stream) descend(at string, keys []string) error {
 	case len(keys) == 0 && token == json.Delim('['):
 		s.found = true
 		for s.decoder.More() {
+			s.budget.grant()
 			if err := s.each(s.decoder); err != nil {
 				return err
 			}
@@ -74,6 +98,7 @@ func (s *stream) descend(at string, keys []string) error {
 			err = s.descend(path, keys[1:])
 		} else {
 			var value json.RawMessage
+			s.budget.grant()
 			if err = s.decoder.Decode(&value); err == nil {
 				s.beside(path, value)
 			}

@@ -14,7 +14,7 @@ import (
 
 var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 
-func answerOf(bmcs []BMC, bad ...Conflict) Answer { return Answer{BMCs: bmcs, Bad: bad} }
+func answerOf(bmcs []BMC, bad ...Conflict) Answer { return Answer{BMCs: pointers(bmcs), Bad: bad} }
 
 // synced is the register after some answers, one a minute.
 func synced(r Rule, answers ...Answer) (Register, time.Time) {
@@ -339,7 +339,7 @@ func unsound(r Rule, was, next Register, answer Answer, diff Diff, at time.Time)
 	}
 	now := byID(next.BMCs)
 	for _, b := range answer.BMCs {
-		if got, there := now[b.ID]; !hindered[b.ID] && (!there || !sameRecord(*got, b)) {
+		if got, there := now[b.ID]; !hindered[b.ID] && (!there || !sameRecord(got, b)) {
 			return fmt.Sprintf("%s was neither taken nor listed", b.ID)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,7 +220,7 @@ func TestSyncsAreSpreadAndComeSoonerAfterAFailure(t *testing.T) {
 func TestPeopleAskWhoSyncs(t *testing.T) {
 	dir := t.TempDir()
 	var answer atomic.Pointer[Answer]
-	answer.Store(&Answer{BMCs: bmcs(1, 20), Read: 20, Of: 20})
+	answer.Store(&Answer{BMCs: pointers(bmcs(1, 20)), Read: 20, Of: 20})
 	s := opened(t, SyncConfig{Dir: dir, Rule: DefaultRule(), Every: time.Hour, Source: sourceOf(func() (Answer, error) { return *answer.Load(), nil })})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
@@ -250,4 +251,41 @@ func TestPeopleAskWhoSyncs(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Join(dir, requestsName)); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
+}
+
+func TestWhatRootAsksForIsReadByTheServiceThatSyncs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: root's requests: the test does not run as root")
+	}
+	dir := t.TempDir()
+	s := opened(t, SyncConfig{Dir: dir, Rule: DefaultRule(), Source: sourceOf(func() (Answer, error) { return answerOf(bmcs(1, 2)), nil })})
+	for _, path := range []string{dir, filepath.Join(dir, requestsName)} {
+		if err := os.Chown(path, 12345, 12345); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	asking := make(chan error)
+	go func() { _, err := Ask(ctx, dir, Request{Who: "root"}); asking <- err }()
+	var found []string
+	for deadline := time.Now().Add(time.Minute); len(found) == 0 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		found, _ = filepath.Glob(filepath.Join(dir, requestsName, "*"+asked))
+	}
+	if _, err := s.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(found, filepath.Join(dir, registerName), filepath.Join(dir, statusName)) {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 12345 {
+			t.Errorf("%s is the file of user %d", filepath.Base(path), owner)
+		}
+	}
+	if len(found) != 1 {
+		t.Errorf("requests %v", found)
+	}
+	cancel()
+	<-asking
 }

@@ -94,7 +94,7 @@ func TestNoInventorySteersUsToAForbiddenAddress(t *testing.T) {
 	}
 	source := JSON{Endpoint: Endpoint{Name: "hostile", URL: serve(t, map[string]string{"/": string(document)}) + "/", Login: "own", Keyring: oneLogin("", "json-secret")},
 		Fields: Fields{"id": "id", "address": "address", "port": "port", "protocol": "protocol"}}
-	answer, err := source.BMCs(t.Context(), nil)
+	answer, err := source.BMCs(t.Context(), Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestNoInventorySteersUsToAForbiddenAddress(t *testing.T) {
 	knocks(t, &targets, bounded.BMCs)
 
 	// A fleet that was made without a rule meets the dialer.
-	knocks(t, &targets, answer.BMCs)
+	knocks(t, &targets, answer.List())
 	for _, text := range forbiddenTexts {
 		if _, err := netip.ParseAddr(text); err != nil {
 			dialNamed(t, &targets, text, port)
@@ -120,7 +120,7 @@ func TestNoInventorySteersUsToAForbiddenAddress(t *testing.T) {
 	}
 
 	// That this test could fail.
-	knocks(t, nil, answer.BMCs)
+	knocks(t, nil, answer.List())
 	dialNamed(t, nil, "rebind.example", port)
 	if n := count.Load(); n < 5 {
 		t.Errorf("only %d connections without bounds: this test tests nothing", n)

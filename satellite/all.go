@@ -64,7 +64,7 @@ func (c Config) fleet(ctx context.Context) ([]inventory.BMC, error) {
 		}
 		return bmcs, err
 	}
-	all, err := readInventory(ctx, c.Inventory)
+	all, err := readInventory(ctx, c.Inventory, c.Login)
 	if err != nil || c.Site == "" {
 		return all, err
 	}

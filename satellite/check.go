@@ -142,7 +142,7 @@ func (o *checkOptions) find(ctx context.Context, target string) ([]inventory.BMC
 	var fleet []inventory.BMC
 	if o.inventory != "" {
 		var err error
-		if fleet, err = readInventory(ctx, o.inventory); err != nil {
+		if fleet, err = readInventory(ctx, o.inventory, o.login); err != nil {
 			return nil, inventory.BMC{}, err
 		}
 	}

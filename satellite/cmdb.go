@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -38,6 +40,8 @@ type CMDBSource struct {
 	Table, Query       string
 	Items, Total, Next string
 	Basic              bool
+	// HealthField is the custom field that health is written to, and HealthLogin the credential that may.
+	HealthField, HealthLogin string
 }
 
 // The kinds of source.
@@ -97,7 +101,18 @@ func (m *CMDB) source(name string) []setting {
 		textSetting(key+"total", &s.Total),
 		textSetting(key+"next", &s.Next),
 		parsed(key+"basic", &s.Basic, "true or false", parseBool),
+		parsed(key+"health_field", &s.HealthField, "the name of a custom field: letters, digits and _, and no column of the inventory", parseHealthField),
+		textSetting(key+"health_login", &s.HealthLogin),
 	}
+}
+
+// parseHealthField refuses what is a column of the inventory: each change of health would be one of the BMC.
+func parseHealthField(s string) (string, error) {
+	column, ours := strings.CutPrefix(s, "bmc_")
+	if s != "" && (strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || ours && slices.Contains(inventory.Columns(), column)) {
+		return "", errWanted
+	}
+	return s, nil
 }
 
 // parseSourceURL refuses what would send a token in the clear.
@@ -150,6 +165,8 @@ func (s *CMDBSource) validate(key string, require func(ok bool, key, want string
 	of(s.URL+s.Login+s.CAFile != "", "url", kindNetBox, kindServiceNow, kindJSON)
 	of(len(s.Filters) > 0, "filters", kindNetBox)
 	of(s.ID != "", "id", kindNetBox)
+	of(s.HealthField != "", "health_field", kindNetBox)
+	require(s.HealthLogin == "" || s.HealthField != "", key+"health_login", "want health_field, too")
 	of(len(s.Fields) > 0, "fields", kindServiceNow, kindJSON)
 	of(s.Table+s.Query != "", "table", kindServiceNow)
 	of(s.Items+s.Total+s.Next != "" || s.Basic, "items", kindJSON)
@@ -165,7 +182,7 @@ func (s *CMDBSource) fields() inventory.Fields {
 }
 
 // open makes a source of it.
-func (s *CMDBSource) open(name string, keyring inventory.Keyring) (inventory.Source, error) {
+func (s *CMDBSource) open(name string, keyring inventory.Keyring, health *healthFields) (inventory.Source, error) {
 	var roots *x509.CertPool
 	if s.CAFile != "" {
 		var err error
@@ -181,6 +198,11 @@ func (s *CMDBSource) open(name string, keyring inventory.Keyring) (inventory.Sou
 			field, value, _ := strings.Cut(pair, "=")
 			source.Filters = append(source.Filters, [2]string{field, value})
 		}
+		if s.HealthField != "" {
+			at.Login = cmp.Or(s.HealthLogin, s.Login)
+			source.Health = inventory.NewNetBoxHealth(at, s.HealthField, health.log)
+			health.fields = append(health.fields, source.Health)
+		}
 		return source, nil
 	case kindServiceNow:
 		return inventory.ServiceNow{Endpoint: at, Table: s.Table, Query: s.Query, Fields: s.fields()}, nil
@@ -191,14 +213,14 @@ func (s *CMDBSource) open(name string, keyring inventory.Keyring) (inventory.Sou
 }
 
 // sources are all of them, in the order of precedence, for the site's BMCs.
-func (c Config) sources(keyring inventory.Keyring) (inventory.Source, error) {
+func (c Config) sources(keyring inventory.Keyring, health *healthFields) (inventory.Source, error) {
 	names := c.CMDB.Precedence
 	if len(names) == 0 {
 		names = c.CMDB.ordered
 	}
 	var all inventory.Merged
 	for _, name := range names {
-		source, err := c.CMDB.Sources[name].open(name, keyring)
+		source, err := c.CMDB.Sources[name].open(name, keyring, health)
 		if err != nil {
 			return nil, err
 		}
@@ -207,16 +229,41 @@ func (c Config) sources(keyring inventory.Keyring) (inventory.Source, error) {
 	return inventory.OfSite{Source: all, Site: c.Site}, nil
 }
 
-// openSyncing begins to sync in the configured directory.
-func (c Config) openSyncing(keyring inventory.Keyring, targets *inventory.Targets, changed func(inventory.Register, inventory.Diff), log *slog.Logger) (*inventory.Syncing, error) {
-	source, err := c.sources(keyring)
+// openSyncing begins to sync in the configured directory. The health fields of its sources are still, unless they are run.
+func (c Config) openSyncing(keyring inventory.Keyring, targets *inventory.Targets, changed func(inventory.Register, inventory.Diff), log *slog.Logger) (*inventory.Syncing, *healthFields, error) {
+	health := &healthFields{site: c.Site, log: log}
+	source, err := c.sources(keyring, health)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return inventory.OpenSyncing(inventory.SyncConfig{
-		Source: source, Dir: c.CMDB.State, Every: cmp.Or(c.CMDB.Every, time.Minute), Changed: changed, Log: log,
+	syncing, err := inventory.OpenSyncing(inventory.SyncConfig{
+		Source: source, Logins: c.Login, Dir: c.CMDB.State, Every: cmp.Or(c.CMDB.Every, time.Minute), Changed: changed, Log: log,
 		Rule: inventory.Rule{Percent: c.CMDB.GonePercent, Least: c.CMDB.GoneLeast, Settle: c.CMDB.Settle, Quarantine: c.CMDB.Quarantine, Targets: targets},
 	})
+	return syncing, health, err
+}
+
+// takeSyncing is openSyncing for a process that stays: it waits for a command that syncs in the directory just now.
+func (c Config) takeSyncing(ctx context.Context, keyring inventory.Keyring, targets *inventory.Targets, changed func(inventory.Register, inventory.Diff), log *slog.Logger) (*inventory.Syncing, *healthFields, error) {
+	syncing, health, err := c.openSyncing(keyring, targets, changed, log)
+	if !errors.Is(err, inventory.ErrBusy) {
+		return syncing, health, err
+	}
+	log.Warn("another process syncs here: waiting until it has ended", "state", c.CMDB.State, "at_most", syncFor)
+	ctx, cancel := context.WithTimeoutCause(ctx, syncFor, err)
+	defer cancel()
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		}
+		if syncing, health, err = c.openSyncing(keyring, targets, changed, log); !errors.Is(err, inventory.ErrBusy) {
+			return syncing, health, err
+		}
+	}
 }
 
 // needsSources says what a process that syncs misses in a configuration.

@@ -18,6 +18,7 @@ type Config struct {
 
 	Inventory string
 	Keyring   string
+	Login     inventory.LoginPath // of BMCs whose record names no credential
 	Memory    string
 	Verdicts  string // a file, - for stdout, or none
 	RabbitMQ  RabbitMQ

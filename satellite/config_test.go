@@ -18,11 +18,11 @@ import (
 
 // badConfigs is what is wrong with each file of testdata/config; F stands for its path.
 var badConfigs = map[string]string{
-	"unknown-key":                 "F:3: intervall: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
+	"unknown-key":                 "F:3: intervall: unknown key; want one of satellite, site, inventory, keyring, login, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
 	"unknown-nested-key":          "F:4: fence.pause: unknown key; want one of pause_min, pause_max, confirm_login",
 	"unknown-check":               "F:3: timeouts.snmp: unknown key; want one of ping, tls, redfish-login, ipmi-login, power",
 	"check-without-every":         "F:3: every.ping: unknown key; want one of redfish-login, ipmi-login, power",
-	"dotted-key":                  "F:3: fence.pause_min: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
+	"dotted-key":                  "F:3: fence.pause_min: unknown key; want one of satellite, site, inventory, keyring, login, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
 	"no-inventory":                "F:1: inventory: want the path of a CSV file, or cmdb, got none",
 	"no-keyring":                  "F:1: keyring: want the path of a file or directory, vault:FILE, or env, got none",
 	"empty":                       "F:1: inventory: want the path of a CSV file, or cmdb, got none\nF:1: keyring: want the path of a file or directory, vault:FILE, or env, got none",
@@ -127,6 +127,10 @@ var badConfigs = map[string]string{
 	"tickets-storm":               "F:4: tickets.storm_most: want a whole number, got \"none\"",
 	"tickets-tries":               "F:4: tickets.tries: want at least 1, got \"0\"",
 	"tickets-unknown-key":         "F:4: tickets.desk: unknown key; want one of group, link, comment_every, reopen, tries, storm_most, storm_within, desks",
+	"login-two-parts":             "F:3: login: want a path such as racks/{site}/{rack} with at most one of {bmc}, {site}, {room}, {row}, {rack}, {vendor}, {model}, {protocol} between two slashes, got \"bmc/{site}-{rack}\"",
+	"login-unknown-part":          "F:3: login: want a path such as racks/{site}/{rack} with at most one of {bmc}, {site}, {room}, {row}, {rack}, {vendor}, {model}, {protocol} between two slashes, got \"bmc/{asset}\"",
+	"login-leads-away":            "F:3: login: want a path such as racks/{site}/{rack} with at most one of {bmc}, {site}, {room}, {row}, {rack}, {vendor}, {model}, {protocol} between two slashes, got \"../{bmc}\"",
+	"login-empty-step":            "F:3: login: want a path such as racks/{site}/{rack} with at most one of {bmc}, {site}, {room}, {row}, {rack}, {vendor}, {model}, {protocol} between two slashes, got \"bmc//{bmc}\"",
 	"cmdb-every":                  "F:4: cmdb.every: want at least 10s, got \"1s\"",
 	"cmdb-gone-least-text":        "F:4: cmdb.gone_least: want a whole number, got \"few\"",
 	"cmdb-gone-least":             "F:4: cmdb.gone_least: want at least 1, got \"0\"",
@@ -138,6 +142,9 @@ var badConfigs = map[string]string{
 	"cmdb-source-basic":           "F:5: cmdb.sources.a.basic: want true or false, got \"never\"",
 	"cmdb-source-field":           "F:5: cmdb.sources.a.fields: want a list of column=field, each once, got [\"id\"]",
 	"cmdb-source-filter":          "F:5: cmdb.sources.nb.filters: want a list of name=value, each once, got [\"active\"]",
+	"cmdb-source-health-field":    "F:5: cmdb.sources.nb.health_field: want the name of a custom field: letters, digits and _, and no column of the inventory, got \"bmc_rack\"",
+	"cmdb-source-health-kind":     "F:5: cmdb.sources.a.health_field: want it of kind netbox only, got \"health\"",
+	"cmdb-source-health-login":    "F:5: cmdb.sources.nb.health_login: want health_field, too, got \"writer\"",
 	"cmdb-source-id":              "F:5: cmdb.sources.nb.id: want asset_tag, name, serial, id or cf.FIELD, got \"label\"",
 	"cmdb-source-in-the-clear":    "F:5: cmdb.sources.a.url: want an https:// URL without user, password and query; http:// on loopback only",
 	"cmdb-source-kind":            "F:5: cmdb.sources.a.kind: want csv, netbox, servicenow or json, got \"excel\"",
@@ -150,7 +157,7 @@ var badConfigs = map[string]string{
 	"cmdb-source-no-url":          "F:5: cmdb.sources.a.url: want where the source is, got none",
 	"cmdb-source-not-its-key":     "F:5: cmdb.sources.nb.path: want it of kind csv only, got \"p\"\nF:5: cmdb.sources.nb.fields: want it of kind servicenow or json only, got [\"id=x\"]\nF:5: cmdb.sources.nb.table: want it of kind servicenow only, got \"t\"\nF:5: cmdb.sources.nb.items: want it of kind json only, got \"i\"\nF:6: cmdb.sources.c.url: want it of kind netbox or servicenow or json only\nF:6: cmdb.sources.c.filters: want it of kind netbox only, got [\"a=b\"]\nF:6: cmdb.sources.c.id: want it of kind netbox only, got \"name\"",
 	"cmdb-source-password-in-url": "F:5: cmdb.sources.a.url: want an https:// URL without user, password and query; http:// on loopback only",
-	"cmdb-source-unknown-key":     "F:5: cmdb.sources.a.file: unknown key; want one of kind, path, url, login, ca_file, filters, fields, id, table, query, items, total, next, basic",
+	"cmdb-source-unknown-key":     "F:5: cmdb.sources.a.file: unknown key; want one of kind, path, url, login, ca_file, filters, fields, id, table, query, items, total, next, basic, health_field, health_login",
 	"cmdb-state":                  "F:4: cmdb.state: want the path of a directory, got \"\"",
 	"cmdb-unknown-key":            "F:4: cmdb.url: unknown key; want one of state, every, gone_percent, gone_least, settle, quarantine, precedence, sources",
 	"cmdb-without-inventory":      "F:1: inventory: want cmdb with cmdb.sources, got \"i\"",
@@ -160,7 +167,7 @@ var badConfigs = map[string]string{
 	"targets-no-ports":            "F:4: targets.ports: want at least one port, got []",
 	"targets-ports":               "F:4: targets.ports: want a list of ports from 1 to 65535, each once, got [\"443\" \"70000\"]",
 	"targets-unknown-key":         "F:4: targets.network: unknown key; want one of networks, ports, loopback",
-	"many-mistakes":               "F:1: keyring: want the path of a file or directory, vault:FILE, or env, got none\nF:2: slow: want a time with its unit, such as 30s, 5m, 1h or 30d, got \"5\"\nF:3: visits: want at least 1, got \"-1\"\nF:4: who: unknown key; want one of satellite, site, inventory, keyring, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
+	"many-mistakes":               "F:1: keyring: want the path of a file or directory, vault:FILE, or env, got none\nF:2: slow: want a time with its unit, such as 30s, 5m, 1h or 30d, got \"5\"\nF:3: visits: want at least 1, got \"-1\"\nF:4: who: unknown key; want one of satellite, site, inventory, keyring, login, memory, verdicts, listen, trust, ca_file, ping, anchors, expiry_soon, slow, interval, visits, look_round, fence, drain, log, targets, cmdb, rabbitmq, kafka, results, incidents, tickets, timeouts, every",
 	"results-proxy-group":         "F:4: results.proxy_group: want results.proxy_socket, too, got \"www-data\"",
 	"results-proxy-groups":        "F:5: results.proxy_operators: want a list of groups without commas, each once, got [\"noc,dc\"]",
 	"results-proxy-header":        "F:5: results.proxy_user: want the name of a header that the proxy sets, such as X-Remote-User, got \"Cookie\"",
@@ -222,10 +229,10 @@ func TestEveryKeyIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.yaml")
 	text := `{satellite: s, site: ams1, inventory: cmdb, targets: {networks: [10.0.0.0/8], ports: [443, 8443], loopback: true},
 		cmdb: {state: cs, every: 1m, settle: 2h, quarantine: 1h, gone_percent: 20, gone_least: 3, precedence: [hand, nb, own, snow], sources: {
-			hand: {kind: csv, path: p.csv}, nb: {kind: netbox, url: "https://n.example", login: nl, ca_file: nc, id: cf.asset, filters: [site=ams1, status=active]},
+			hand: {kind: csv, path: p.csv}, nb: {kind: netbox, url: "https://n.example", login: nl, ca_file: nc, id: cf.asset, filters: [site=ams1, status=active], health_field: bmc_health, health_login: hl},
 			snow: {kind: servicenow, url: "https://s.example", login: sl, table: t, query: "a=1^b=2", fields: [id=x, address=y]},
 			own: {kind: json, url: "http://127.0.0.1:8080/l", items: i, total: t, next: n, basic: true, fields: [id=x, address=y.z]}}},
-		 keyring: env, memory: m, verdicts: v, trust: tofu, ping: [rmcp], anchors: [10.0.0.1, "fe80::1"],
+		 keyring: env, login: "bmc/{site}/{bmc}", memory: m, verdicts: v, trust: tofu, ping: [rmcp], anchors: [10.0.0.1, "fe80::1"],
 expiry_soon: 7d, slow: 1s, interval: 1m30s, visits: 9, look_round: 0, drain: 2s, every: {power: 0s, ipmi-login: 2h}, timeouts: {ping: 1s},
 fence: {pause_min: 1m, pause_max: 2m, confirm_login: false}, log: {level: debug, format: json}, listen: "[::1]:0",
 rabbitmq: {urls: ["amqps://r1:5671/ams1", "amqp://127.0.0.1/ams1"], user: ru, password_file: rp, ca_file: ra, cert_file: rc, key_file: rk},
@@ -245,12 +252,16 @@ tickets: {group: g, link: "https://l/{id}", comment_every: 1m, reopen: 2d, tries
 	if err != nil {
 		t.Fatal(err)
 	}
+	login, err := inventory.ParseLoginPath("bmc/{site}/{bmc}")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := Config{
-		Satellite: "s", Site: "ams1", Inventory: "cmdb", Keyring: "env", Memory: "m", Verdicts: "v",
+		Satellite: "s", Site: "ams1", Inventory: "cmdb", Keyring: "env", Login: login, Memory: "m", Verdicts: "v",
 		Targets: Targets{[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, []uint16{443, 8443}, true},
 		CMDB: CMDB{"cs", time.Minute, 2 * time.Hour, time.Hour, 20, 3, []string{"hand", "nb", "own", "snow"}, map[string]*CMDBSource{
 			"hand": {Kind: "csv", Path: "p.csv"},
-			"nb":   {Kind: "netbox", URL: "https://n.example", Login: "nl", CAFile: "nc", ID: "cf.asset", Filters: []string{"site=ams1", "status=active"}},
+			"nb":   {Kind: "netbox", URL: "https://n.example", Login: "nl", CAFile: "nc", ID: "cf.asset", Filters: []string{"site=ams1", "status=active"}, HealthField: "bmc_health", HealthLogin: "hl"},
 			"snow": {Kind: "servicenow", URL: "https://s.example", Login: "sl", Table: "t", Query: "a=1^b=2", Fields: []string{"id=x", "address=y"}},
 			"own":  {Kind: "json", URL: "http://127.0.0.1:8080/l", Items: "i", Total: "t", Next: "n", Basic: true, Fields: []string{"id=x", "address=y.z"}},
 		}, []string{"hand", "nb", "snow", "own"}},

@@ -52,6 +52,7 @@ func (c Config) openDaemon(ctx context.Context, broker *amqp.Bus, stdout, stderr
 	if d.keyring, err = inventory.OpenKeyring(c.Keyring); err != nil {
 		return nil, err
 	}
+	inventory.LogOutages(d.keyring, d.log)
 	if err := d.openIntake(ctx, broker == nil); err != nil {
 		return nil, err
 	}
@@ -93,6 +94,9 @@ func (d *daemon) believe(ctx context.Context, stderr io.Writer) (err error) {
 	r, t := d.config.Results, d.config.Tickets
 	if r.off() && len(t.Desks) > 0 {
 		return errors.New("results.store: none: want a directory where there are tickets.desks")
+	}
+	if health := d.intake.health; r.off() && health != nil && len(health.fields) > 0 {
+		return errors.New("results.store: none: want a directory where a source of cmdb.sources has a health_field, since nobody would know health")
 	}
 	if r.off() {
 		return nil
@@ -180,6 +184,9 @@ func (d *daemon) measure() {
 	d.metrics.View(func() int { return max(1, len(satellite.View())) })
 	d.metrics.Fences(func() metrics.Fences { return countFences(memory.Fences()) })
 	d.metrics.Fleet(d.fleet.Len)
+	if health, elsewhere := inventory.HealthOf(d.keyring); elsewhere {
+		d.metrics.Keyring(health)
+	}
 	d.intake.measure(d.metrics)
 	d.metrics.Stopped(func() bool { return memory.Stopped().On })
 	if d.sinks.kafka != nil {
@@ -232,6 +239,9 @@ func (d *daemon) run(ctx context.Context, work func(context.Context) error) erro
 	behind.Go(func() error { return d.intake.run(serving) })
 	if d.beliefs != nil {
 		behind.Go(func() error { return d.beliefs.run(serving) })
+		if health := d.intake.health; health != nil {
+			behind.Go(func() error { return health.run(serving, health.ofLive(d.beliefs.follower.Live())) })
+		}
 	}
 	if d.books != nil {
 		behind.Go(func() error { return d.books.Run(serving) })

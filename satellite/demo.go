@@ -148,13 +148,20 @@ func demoRun(ctx context.Context, fleet *bmcsim.Fleet, tour *tour, beliefs *beli
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error {
 		return demoRounds(ctx, tour, func(ctx context.Context, s *run.Satellite) error {
+			if err := seenBeforeItDies(ctx, s, fleet); err != nil {
+				return err
+			}
 			if err := s.Sweep(ctx, bmcs); err != nil {
+				return err
+			}
+			pause := time.After(demoPause)
+			if err := confirmDead(ctx, s, fleet); err != nil {
 				return err
 			}
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-time.After(demoPause):
+			case <-pause:
 			}
 			s.Set(bmcs)
 			return s.Run(ctx)
@@ -168,6 +175,21 @@ func demoRun(ctx context.Context, fleet *bmcsim.Fleet, tour *tour, beliefs *beli
 		err = nil
 	}
 	return errors.Join(err, servers.Wait())
+}
+
+// seenBeforeItDies has the dead rack work for one round: what was never seen to work wakes nobody, and a rack that dies does.
+func seenBeforeItDies(ctx context.Context, s *run.Satellite, fleet *bmcsim.Fleet) error {
+	rack := rackThatDies(fleet.BMCs())
+	if err := each(rack, fleet.Clear, bmcsim.Dead); err != nil {
+		return err
+	}
+	return errors.Join(s.Sweep(ctx, rack), each(rack, fleet.Set, bmcsim.Dead))
+}
+
+// confirmDead finds the dead rack dead as often as it takes to be believed (docs/states.md), so that nobody waits a minute for its incident.
+func confirmDead(ctx context.Context, s *run.Satellite, fleet *bmcsim.Fleet) error {
+	rack := rackThatDies(fleet.BMCs())
+	return errors.Join(s.Sweep(ctx, rack), s.Sweep(ctx, rack))
 }
 
 // demoRounds has work work with a satellite that people can ask to check a BMC again.
@@ -212,15 +234,11 @@ func demoFleet() (*bmcsim.Fleet, error) {
 // plant spreads the faults over the racks, a different BMC for each.
 func plant(fleet *bmcsim.Fleet) error {
 	bmcs := fleet.BMCs()
-	dead := bmcs[45].Rack // the third rack of the first site
-	free := slices.DeleteFunc(slices.Clone(bmcs), func(b inventory.BMC) bool { return b.Site == bmcs[0].Site && b.Rack == dead })
-	for _, b := range bmcs {
-		if b.Site == bmcs[0].Site && b.Rack == dead {
-			if _, err := fleet.Set(string(b.ID), bmcsim.Dead); err != nil {
-				return err
-			}
-		}
+	dead := rackThatDies(bmcs)
+	if err := each(dead, fleet.Set, bmcsim.Dead); err != nil {
+		return err
 	}
+	free := slices.DeleteFunc(slices.Clone(bmcs), func(b inventory.BMC) bool { return b.Site == dead[0].Site && b.Rack == dead[0].Rack })
 	faults := slices.Repeat([]bmcsim.Fault{bmcsim.WrongPassword}, 5)
 	for _, info := range bmcsim.Faults {
 		if info.Trust == "" || info.Trust == inventory.TrustCA {
@@ -231,6 +249,22 @@ func plant(fleet *bmcsim.Fleet) error {
 	for _, fault := range faults {
 		for planted := 0; planted == 0; next += 7 {
 			planted, _ = fleet.Set(string(free[next%len(free)].ID), fault) // none where the BMC cannot have it
+		}
+	}
+	return nil
+}
+
+// rackThatDies is the third rack of the first site.
+func rackThatDies(bmcs []inventory.BMC) []inventory.BMC {
+	of := bmcs[45]
+	return slices.DeleteFunc(slices.Clone(bmcs), func(b inventory.BMC) bool { return b.Site != of.Site || b.Rack != of.Rack })
+}
+
+// each does what do says with fault to every one of bmcs.
+func each(bmcs []inventory.BMC, do func(match string, fault bmcsim.Fault) (int, error), fault bmcsim.Fault) error {
+	for _, b := range bmcs {
+		if _, err := do(string(b.ID), fault); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -45,28 +45,32 @@ func asNobody(t *testing.T) (dir string, attributes *syscall.SysProcAttr) {
 	return dir, attributes
 }
 
-// TestDemoShowsEveryFaultWithinTenSeconds is not parallel: it measures time.
+// TestDemoShowsEveryFaultWithinTenSeconds is not parallel: it measures time, so a machine that is busy gets three tries.
 func TestDemoShowsEveryFaultWithinTenSeconds(t *testing.T) {
-	dir, attributes := asNobody(t)
 	if _, err := build(); err != nil {
 		t.Fatal(err)
 	}
-	started := time.Now()
-	p := start(t, attributes, "demo", "--for", "12s", "--dir", dir)
-	eventually(t, 10*time.Second, "the page that says what is wrong", func() bool { return strings.Contains(p.stdout.String(), "What is wrong") })
-	shown := time.Since(started)
-	page := p.stdout.String()
-	if strings.Contains(page, "not (yet) named rightly") || !strings.Contains(page, "healthy BMCs shown as failed: 0") || !strings.Contains(page, "500 with a verdict") {
-		t.Errorf("the page after %s:\n%s", shown, page)
+	for try := 1; ; try++ {
+		dir, attributes := asNobody(t)
+		started := time.Now()
+		p := start(t, attributes, "demo", "--for", "12s", "--dir", dir)
+		eventually(t, 20*time.Second, "the page that says what is wrong", func() bool { return strings.Contains(p.stdout.String(), "What is wrong") })
+		shown, page := time.Since(started), p.stdout.String()
+		if code := p.wait(t, 20*time.Second); code != 0 || p.stderr.String() != "" {
+			t.Errorf("exit code %d; stderr: %s", code, p.stderr.String())
+		}
+		whole := strings.Contains(page, "500 with a verdict") && shown < 10*time.Second
+		if !whole && try < 3 {
+			t.Logf("not all had a verdict after %s: once more", shown)
+			continue
+		}
+		if !whole || strings.Contains(page, "not (yet) named rightly") || !strings.Contains(page, "healthy BMCs shown as failed: 0") {
+			t.Errorf("the page after %s:\n%s", shown, page)
+		}
+		t.Logf("shown after %s", shown)
+		demoNamesAll(t, started, filepath.Join(dir, "verdicts.ndjson"), page)
+		return
 	}
-	if code := p.wait(t, 20*time.Second); code != 0 {
-		t.Errorf("exit code %d; stderr: %s", code, p.stderr.String())
-	}
-	t.Logf("shown after %s", shown)
-	if p.stderr.String() != "" {
-		t.Errorf("stderr: %s", p.stderr.String())
-	}
-	demoNamesAll(t, started, filepath.Join(dir, "verdicts.ndjson"), page)
 }
 
 // demoNamesAll compares the verdicts of the first ten seconds, and the page, with what the demo plants.
@@ -86,9 +90,16 @@ func demoNamesAll(t *testing.T, started time.Time, path, page string) {
 			t.Errorf("the demo does not plant %s", info.Name)
 		}
 	}
+	seen := map[inventory.ID]bool{}
 	for _, v := range verdicts(t, readFile(t, path)) {
+		seen[v.BMC] = seen[v.BMC] || v.Health == checks.Available
 		if v.At.Sub(started) < 10*time.Second {
 			found[v.BMC] = v
+		}
+	}
+	for _, bmc := range rackThatDies(fleet.BMCs()) {
+		if !seen[bmc.ID] {
+			t.Errorf("%s of the dead rack was never seen to work: its incident wakes nobody", bmc.ID)
 		}
 	}
 	for _, bmc := range fleet.BMCs() {

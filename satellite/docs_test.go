@@ -271,6 +271,8 @@ func TestTheUnitsAreWhatSystemdUnderstands(t *testing.T) {
 			"LoadCredential=rabbitmq.password:", "LoadCredential=kafka.password:", "AmbientCapabilities=CAP_NET_RAW"},
 		"lamplighter-results.service": {"lamplighter results --config /etc/lamplighter/results.yaml", "StateDirectory=lamplighter-results\n",
 			"LoadCredential=kafka.password:", "CapabilityBoundingSet=\n"},
+		"lamplighter-inventory.service": {"lamplighter inventory --config /etc/lamplighter/inventory.yaml", "StateDirectory=lamplighter-inventory\n",
+			"LoadCredential=cmdb-keyring.yaml:", "LoadCredential=kafka.password:", "CapabilityBoundingSet=\n"},
 		"lamplighter-tickets.service": {"lamplighter tickets --config /etc/lamplighter/tickets.yaml", "LoadCredential=desk.token:", "CapabilityBoundingSet=\n"},
 	} {
 		t.Run(name, func(t *testing.T) { unitIsUnderstood(t, name, wanted) })

@@ -27,6 +27,7 @@ type intake struct {
 	bounds  *bounds
 	targets *inventory.Targets
 	syncing *inventory.Syncing  // nil: not this process
+	health  *healthFields       // of the sources; nil without syncing
 	follows *snapshot.Following // nil: nobody is followed
 	publish *snapshot.Publisher // nil: nobody is told
 
@@ -77,7 +78,7 @@ func (f *intake) ofSources(ctx context.Context) (err error) {
 	if err := c.needsSources(); err != nil {
 		return err
 	}
-	f.syncing, err = c.openSyncing(f.daemon.keyring, f.targets, func(r inventory.Register, _ inventory.Diff) { f.set(ctx, r) }, f.log)
+	f.syncing, f.health, err = c.takeSyncing(ctx, f.daemon.keyring, f.targets, func(r inventory.Register, _ inventory.Diff) { f.set(ctx, r) }, f.log)
 	if err != nil {
 		return err
 	}
@@ -189,6 +190,7 @@ func (f *intake) close() {
 func (f *intake) measure(m *metrics.Metrics) {
 	if f.syncing != nil {
 		m.Inventory(f.syncing.Register)
+		f.health.measure(m)
 	}
 }
 

@@ -156,6 +156,34 @@ func TestASiteFollowsItsCMDBAndNoFurtherThanItShould(t *testing.T) {
 	}
 }
 
+// An operator's command must not keep a service from starting.
+func TestAProcessThatStaysWaitsForACommandThatSyncsJustNow(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "bmcs.csv"), "id,address\na,10.0.0.1\n")
+	config := filepath.Join(dir, "c.yaml")
+	write(t, config, fmt.Sprintf(`site: ams1
+inventory: cmdb
+keyring: env
+verdicts: none
+kafka: {brokers: ["127.0.0.1:1"], spool: %[1]s/spool}
+cmdb: {state: %[1]s/state, sources: {hand: {kind: csv, path: %[1]s/bmcs.csv}}}
+`, dir))
+	command, err := inventory.OpenSyncing(inventory.SyncConfig{Dir: filepath.Join(dir, "state")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := start(t, nil, "inventory", "--config", config)
+	eventually(t, 30*time.Second, "it waits", func() bool { return strings.Contains(role.stderr.String(), "waiting until it has ended") })
+	if err := command.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, "it has started", func() bool { return strings.Contains(role.stderr.String(), "msg=started") })
+	if code := role.signal(t, syscall.SIGTERM, 60*time.Second); code != 0 {
+		t.Errorf("exit code %d: %s", code, role.stderr.String())
+	}
+}
+
 func TestABMCOutsideOfTheTargetsStopsTheStartThatNamesIt(t *testing.T) {
 	t.Parallel()
 	fleet := simulateN(t, 2)
@@ -320,5 +348,33 @@ func TestASatelliteFollowsWhatIsPublishedForItsSite(t *testing.T) {
 	}
 	if bmcs, err := c.fleet(t.Context()); err != nil || len(bmcs) != 1 {
 		t.Errorf("commands of this host know %d BMCs, %v", len(bmcs), err)
+	}
+}
+
+func TestASecretForEachBMCNeedsNoColumn(t *testing.T) {
+	t.Parallel()
+	fleet := simulateN(t, 3) // whose keyring has a secret for each, by ID
+	bmcs := fleet.BMCs()
+	for i := range bmcs {
+		bmcs[i].Login = inventory.DefaultLogin
+	}
+	list := func() {
+		var text bytes.Buffer
+		if err := inventory.WriteCSV(&text, bmcs); err != nil {
+			t.Fatal(err)
+		}
+		write(t, fleet.file("inventory.csv"), text.String())
+	}
+	list()
+	if out := fleet.sweep(t, "--login", "{bmc}"); out.code != int(exitOK) {
+		t.Errorf("exit %d: %s%s", out.code, out.stdout, out.stderr)
+	}
+	if out := fleet.sweep(t, "--login", "{bmc}{site}"); out.code != int(exitUsage) || !strings.Contains(out.stderr, "at most one part in braces between two slashes") {
+		t.Errorf("exit %d: %s", out.code, out.stderr)
+	}
+	bmcs[1].Vendor = "../" + bmcs[0].Vendor
+	list()
+	if out := fleet.sweep(t, "--login", "{vendor}/{bmc}"); out.code != int(exitUsage) || !strings.Contains(out.stderr, "{vendor}/"+string(bmcs[1].ID)) || !strings.Contains(out.stderr, "has no vendor, or one that cannot be a part of a path") {
+		t.Errorf("exit %d: %s", out.code, out.stderr)
 	}
 }

@@ -64,7 +64,7 @@ func (c Config) request(ctx context.Context, r inventory.Request, stderr io.Writ
 	}
 	log := newLog(Log{Level: max(c.Log.Level, slog.LevelWarn), Format: c.Log.Format}, stderr)
 	_, targets := c.bounds(ctx, log)
-	syncing, err := c.openSyncing(keyring, targets, nil, slog.New(slog.DiscardHandler))
+	syncing, _, err := c.openSyncing(keyring, targets, nil, slog.New(slog.DiscardHandler))
 	if errors.Is(err, inventory.ErrBusy) {
 		text, err := inventory.Ask(ctx, c.CMDB.State, r)
 		if err != nil && r.Approve == "" {

@@ -192,7 +192,7 @@ func newInventoryDiff() *cobra.Command {
 				}
 			}
 			if s.Withheld != nil {
-				diff := inventory.DiffOf(s.BMCs, s.Withheld.Answer.BMCs)
+				diff := inventory.DiffOf(s.BMCs, s.Withheld.Answer.List())
 				for _, part := range []struct {
 					change string
 					bmcs   []inventory.BMC

@@ -25,7 +25,7 @@ when somebody asks for it, keeps the last good list on the disk, and publishes i
 follow it. An answer from which far too many BMCs are missing is withheld until it is approved. lamplighter all does all of that by itself.
 It runs until SIGTERM or Ctrl-C. docs/inventory.md explains the rules; deploy/lamplighter.yaml shows every key.
 
-The subcommands read what this host has, and sync and approve ask the process that syncs on it: use them as its user.
+The subcommands read what this host has, and sync and approve ask the process that syncs on it: use them as its user, or as root.
 
 Exit codes: 0 after a stop, 1 something failed that a new start may mend, 2 usage or configuration.
 `,
@@ -66,12 +66,21 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	inventory.LogOutages(keyring, log)
 	bounds, targets := c.bounds(ctx, log)
 	publisher, err := c.publisher(ctx, log)
 	if err != nil {
 		return err
 	}
-	syncing, err := c.openSyncing(keyring, targets, func(r inventory.Register, _ inventory.Diff) { publisher.Publish(r) }, log)
+	connection, err := c.Kafka.connection(ctx)
+	if err != nil {
+		return err
+	}
+	connection.Log = log
+	syncing, health, err := c.takeSyncing(ctx, keyring, targets, func(r inventory.Register, _ inventory.Diff) { publisher.Publish(r) }, log)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -79,9 +88,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	r, status := syncing.Register()
 	log.Info("started", "site", c.Site, "number", r.Number, "bmcs", len(r.BMCs), "synced", status.Synced, "state", c.CMDB.State, "every", c.CMDB.Every)
 	publisher.Publish(r) // it may have ended before that was sent
-	m, pulse := metrics.New(version), metrics.NewPulse()
-	m.Inventory(syncing.Register)
-	m.Fleet(func() int { now, _ := syncing.Register(); return len(now.BMCs) })
+	m, pulse := measured(syncing, health, keyring), metrics.NewPulse()
 	var ready metrics.Ready
 	ready.Need("inventory", func() error { return synced(syncing) })
 	ready.Need("kafka", func() error {
@@ -99,6 +106,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 		group.Go(func() error { return run(ctx) })
 	}
 	group.Go(func() error { return onHangup(ctx, syncing.Soon) })
+	group.Go(func() error { return health.run(ctx, health.ofKafka(connection)) })
 	group.Go(func() error { return pulse.Run(ctx, time.Second, func() { syncing.Register() }) })
 	if err := group.Wait(); err != nil {
 		log.Error("ended", "error", err)
@@ -106,6 +114,18 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// measured are the numbers of a process that syncs.
+func measured(syncing *inventory.Syncing, health *healthFields, keyring inventory.Keyring) *metrics.Metrics {
+	m := metrics.New(version)
+	m.Inventory(syncing.Register)
+	health.measure(m)
+	if now, elsewhere := inventory.HealthOf(keyring); elsewhere {
+		m.Keyring(now)
+	}
+	m.Fleet(func() int { now, _ := syncing.Register(); return len(now.BMCs) })
+	return m
 }
 
 // synced says what keeps an inventory from being one.

@@ -25,12 +25,17 @@ type options struct {
 	memory, ways       string
 	anchors, timeouts  []string
 	logLevel           string
+	login              inventory.LoginPath
 }
 
 func (o *options) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.inventory, "inventory", "", "CSV `file` with the BMCs")
 	f.StringVar(&o.keyring, "keyring", "", "keyring: YAML file, directory, vault:FILE, or env")
+	f.Func("login", "`path` of the credential of a BMC whose record names none, such as racks/{site}/{rack}; default \"default\"", func(text string) (err error) {
+		o.login, err = inventory.ParseLoginPath(text)
+		return err
+	})
 	f.StringVar(&o.trust, "trust", "ca", "`policy` where the inventory says nothing: ca, pin:HEX, tofu or insecure")
 	f.StringVar(&o.caFile, "ca", "", "PEM `file` with the authorities of trust ca; the system's when empty")
 	f.StringVar(&o.memory, "memory", "", "site memory `file`, or none; default lamplighter/memory in the state directory")
@@ -152,8 +157,11 @@ func (o *options) memoryPath(stderr io.Writer) string {
 }
 
 // readInventory reads the list of BMCs. An empty one is a mistake: nothing would look like health.
-func readInventory(ctx context.Context, path string) ([]inventory.BMC, error) {
+func readInventory(ctx context.Context, path string, logins inventory.LoginPath) ([]inventory.BMC, error) {
 	bmcs, err := inventory.CSV{Path: path}.Read(ctx)
+	for i := range bmcs {
+		logins.Complete(&bmcs[i])
+	}
 	if err == nil && len(bmcs) == 0 {
 		return nil, fmt.Errorf("read inventory: %s has a header line and no BMC", path)
 	}

@@ -34,6 +34,7 @@ func (c *Config) settings() []setting {
 		textSetting("site", &c.Site),
 		textSetting("inventory", &c.Inventory),
 		textSetting("keyring", &c.Keyring),
+		parsed("login", &c.Login, "a path such as racks/{site}/{rack} with at most one of {bmc}, {site}, {room}, {row}, {rack}, {vendor}, {model}, {protocol} between two slashes", inventory.ParseLoginPath),
 		textSetting("memory", &c.Memory),
 		textSetting("verdicts", &c.Verdicts),
 		parsed("listen", &c.Listen, "host:port, or nothing", parseListen),

@@ -49,7 +49,7 @@ stderr. Ctrl-C finishes what runs, logs out, and prints what was found until the
 
 func runSweep(cmd *cobra.Command, o sweepOptions) error {
 	ctx, stderr := cmd.Context(), cmd.ErrOrStderr()
-	fleet, err := readInventory(ctx, o.inventory)
+	fleet, err := readInventory(ctx, o.inventory, o.login)
 	if err != nil {
 		return err
 	}

@@ -36,8 +36,10 @@ type Document struct {
 	Sum  string         `json:"sum,omitempty"` // of the BMCs' hashes (the first 8 bytes of the SHA-256 of the record), exclusive or
 }
 
-// key is a record's; of the snapshot itself without an ID.
-func key(site string, id inventory.ID) string { return site + "/" + string(id) }
+// key is a record's; of the snapshot itself without an ID. A site's name may have slashes; it is written as it is otherwise.
+func key(site string, id inventory.ID) string { return inKey.Replace(site) + "/" + string(id) }
+
+var inKey, outOfKey = strings.NewReplacer("%", "%25", "/", "%2F"), strings.NewReplacer("%25", "%", "%2F", "/")
 
 // sum is of the hashes of BMCs, in whatever order they come.
 type sum uint64
@@ -51,21 +53,22 @@ func (s sum) String() string { return fmt.Sprintf("%016x", uint64(s)) }
 
 // Assembly puts a site's records together. It is pure: no clock, no network.
 type Assembly struct {
-	site string
-	bmcs map[inventory.ID]inventory.BMC
-	sum  sum
-	head Document
+	site  string
+	bmcs  map[inventory.ID]*inventory.BMC
+	share func(*inventory.BMC)
+	sum   sum
+	head  Document
 }
 
 // NewAssembly begins with nothing.
 func NewAssembly(site string) *Assembly {
-	return &Assembly{site: site, bmcs: map[inventory.ID]inventory.BMC{}}
+	return &Assembly{site: site, bmcs: map[inventory.ID]*inventory.BMC{}, share: inventory.Sharing()}
 }
 
 // Site is the site of a record by its key; false where that is none of ours.
 func Site(key string) (site string, id inventory.ID, ok bool) {
 	site, rest, ok := strings.Cut(key, "/")
-	return site, inventory.ID(rest), ok
+	return outOfKey.Replace(site), inventory.ID(rest), ok
 }
 
 // See takes a record; without a value, what was said under that key is forgotten.
@@ -94,7 +97,8 @@ func (a *Assembly) See(recordKey string, value []byte) error {
 		return fmt.Errorf("record %q: it is of no BMC of that ID, or without an address", recordKey)
 	default:
 		a.forget(id)
-		a.bmcs[id] = *d.BMC
+		a.share(d.BMC)
+		a.bmcs[id] = d.BMC
 		a.sum.toggle(*d.BMC)
 	}
 	return nil
@@ -102,7 +106,7 @@ func (a *Assembly) See(recordKey string, value []byte) error {
 
 func (a *Assembly) forget(id inventory.ID) {
 	if b, known := a.bmcs[id]; known {
-		a.sum.toggle(b)
+		a.sum.toggle(*b)
 		delete(a.bmcs, id)
 	}
 }
@@ -118,10 +122,17 @@ func (a *Assembly) Whole() (inventory.Register, error) {
 	if a.head.Number == 0 || a.head.BMCs != len(a.bmcs) || a.head.Sum != a.sum.String() {
 		return inventory.Register{}, fmt.Errorf("%w: number %d of site %q has %d BMCs, and %d are there", ErrNotWhole, a.head.Number, a.site, a.head.BMCs, len(a.bmcs))
 	}
-	return inventory.Register{Number: a.head.Number, Made: a.head.Made, BMCs: slices.SortedFunc(maps.Values(a.bmcs), byID)}, nil
+	return inventory.Register{Number: a.head.Number, Made: a.head.Made, BMCs: a.list()}, nil
 }
 
-func byID(a, b inventory.BMC) int { return strings.Compare(string(a.ID), string(b.ID)) }
+// list are the BMCs that are there, by ID.
+func (a *Assembly) list() []inventory.BMC {
+	var list []inventory.BMC
+	for _, id := range slices.Sorted(maps.Keys(a.bmcs)) {
+		list = append(list, *a.bmcs[id])
+	}
+	return list
+}
 
 // Record is what is to be sent; without a Value the key is forgotten.
 type Record struct {
@@ -140,7 +151,7 @@ func (a *Assembly) Records(r inventory.Register) ([]Record, error) {
 		return nil, nil
 	}
 	number := max(r.Number, a.head.Number+1)
-	diff := inventory.DiffOf(slices.SortedFunc(maps.Values(a.bmcs), byID), r.BMCs)
+	diff := inventory.DiffOf(a.list(), r.BMCs)
 	var records []Record
 	add := func(id inventory.ID, d Document) error {
 		d.Schema, d.Site, d.Number = Schema, a.site, number

@@ -109,6 +109,28 @@ func TestAPublisherGoesOnAboveTheNumberThatIsThere(t *testing.T) {
 	}
 }
 
+func TestASiteMayBeCalledWhateverPeopleCallIt(t *testing.T) {
+	for _, name := range []string{"ams1", "a/b", "a%2Fb", "a%", "Zürich/東京", "", "%25/", "/"} {
+		publisher, follower := NewAssembly(name), NewAssembly(name)
+		records, err := publisher.Records(register(1, fleet(1, 2)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		see(t, follower, records)
+		if got, err := follower.Whole(); err != nil || len(got.BMCs) != 2 {
+			t.Errorf("%q: %d BMCs, %v", name, len(got.BMCs), err)
+		}
+		for _, r := range records {
+			if site, id, ok := Site(r.Key); !ok || site != name || id != "" && id != "b0001" && id != "b0002" {
+				t.Errorf("%q: key %q is of site %q, BMC %q", name, r.Key, site, id)
+			}
+		}
+	}
+	if key("ams1", "a/b") != "ams1/a/b" {
+		t.Error("a key that was good is another")
+	}
+}
+
 func TestWhatIsNoSnapshotIsNotTaken(t *testing.T) {
 	a := NewAssembly("ams1")
 	if _, err := a.Whole(); !errors.Is(err, ErrNotWhole) {

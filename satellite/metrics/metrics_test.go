@@ -36,6 +36,10 @@ func everything(t *testing.T) *Metrics {
 		return inventory.Register{Number: 4, Withheld: &inventory.Withheld{Gone: 9}, Conflicts: []inventory.Conflict{{Kind: inventory.Outside}, {Kind: inventory.NoRack}}},
 			inventory.Status{Synced: time.Now().Add(-time.Minute)}
 	})
+	m.HealthFields(func() (int, error) { return 3, nil })
+	m.Keyring(func() inventory.KeyringHealth {
+		return inventory.KeyringHealth{Secrets: 5, Oldest: time.Now().Add(-time.Minute), StaleUses: 2, Failing: 1, Err: inventory.ErrAway}
+	})
 	m.Visits(func() int { return 7 })
 	m.View(func() int { return 2 })
 	m.Fences(func() Fences { return Fences{Paused: 1, Final: 2, Unsure: 3} })
