@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"lamplighter/checks"
 	"lamplighter/inventory"
 	"lamplighter/results"
 	"lamplighter/results/follow"
@@ -38,41 +39,54 @@ type turn struct {
 
 // past is what changed within a day: read once, and then only what is new, so that a page costs no query a BMC.
 type past struct {
-	mu    sync.Mutex
-	turns []turn // oldest first
-	last  int64  // cursor of the newest change that was read
+	making sync.Mutex // held while strips are made: who opens a page at the same time waits for those
+
+	mu    sync.Mutex // guards the following
+	turns []turn     // oldest first
+	from  time.Time  // what was before is not known: there was too much of it
+	last  int64      // cursor of the newest change that was read
 	made  map[string]Strips
 }
 
-// since are the changes of a day, oldest first. Nobody writes to them.
-func (p *past) since(ctx context.Context, history store.History, now time.Time) ([]turn, error) {
+// since are the changes of a day, oldest first, and from when on they are all of them. Nobody writes to them.
+func (p *past) since(ctx context.Context, history store.History, now time.Time) ([]turn, time.Time, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	which := store.Which{Forward: true, After: p.last}
+	last, which := p.last, store.Which{Forward: true, After: p.last}
 	if p.last == 0 {
 		which.From = now.Add(-day)
 	}
 	var news []turn
 	err := history.Changes(ctx, which, func(k store.Kept) bool {
-		c := k.Change
-		p.last = k.Cursor
-		t := turn{c.At, c.BMC, results.CodeOf(c.From.Health, c.From.Failed, c.From.Reason, ""), results.CodeOf(c.To.Health, c.To.Failed, c.To.Reason, "")}
-		if t.from != t.to {
+		last = k.Cursor
+		if t := turnOf(k.Change); t.from != t.to {
 			news = append(news, t)
 		}
 		return true
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read what changed within a day: %w", err)
+	if err != nil { // what was read is read again
+		return nil, p.from, fmt.Errorf("read what changed within a day: %w", err)
 	}
+	p.last = last
 	if len(news) > 0 { // a new slice: others read the one before
 		all := slices.Concat(p.turns, news)
 		slices.SortStableFunc(all, func(a, b turn) int { return a.at.Compare(b.at) })
-		p.turns = all[max(0, len(all)-mostTurns):]
+		if p.turns = all[max(0, len(all)-mostTurns):]; len(p.turns) < len(all) {
+			p.from = p.turns[0].at
+		}
 	}
 	first, _ := slices.BinarySearchFunc(p.turns, now.Add(-day), func(t turn, at time.Time) int { return t.at.Compare(at) })
 	p.turns = p.turns[first:]
-	return p.turns, nil
+	return p.turns, p.from, nil
+}
+
+// turnOf is what a change does to the look of a BMC. It is unknown from when nothing was found out on, and not only since that was noticed.
+func turnOf(c results.Change) turn {
+	at := c.At
+	if c.To.Health == checks.Unknown && !c.Since.IsZero() && c.Since.Before(at) {
+		at = c.Since
+	}
+	return turn{at, c.BMC, results.CodeOf(c.From.Health, c.From.Failed, c.From.Reason, ""), results.CodeOf(c.To.Health, c.To.Failed, c.To.Reason, "")}
 }
 
 // Strips are days of sites, or of BMCs.
@@ -106,6 +120,11 @@ func (s *Server) strips(w http.ResponseWriter, r *http.Request, a ask) error {
 	if known, ok := s.past.known(key, a.now); ok {
 		return reply(w, known)
 	}
+	s.past.making.Lock()
+	defer s.past.making.Unlock()
+	if known, ok := s.past.known(key, a.now); ok {
+		return reply(w, known)
+	}
 	t := tape{until: a.now, lines: map[string]*line{}, of: map[inventory.ID]*line{}, looks: map[inventory.ID]results.Code{}}
 	s.matching(a, func(b *follow.BMC) bool {
 		key, id := b.State.Site, inventory.ID("")
@@ -119,11 +138,11 @@ func (s *Server) strips(w http.ResponseWriter, r *http.Request, a ask) error {
 	if len(t.lines) > mostStrips {
 		return mistake("where", errors.New("more than 1,000 match; want fewer"))
 	}
-	turns, err := s.past.since(r.Context(), s.Store, a.now)
+	turns, from, err := s.past.since(r.Context(), s.Store, a.now)
 	if err != nil {
 		return err
 	}
-	made := Strips{a.now.Add(-day).UTC(), a.now.UTC(), int(stripStep.Seconds()), t.wind(turns)}
+	made := Strips{a.now.Add(-day).UTC(), a.now.UTC(), int(stripStep.Seconds()), t.wind(turns, from)}
 	s.past.keep(key, made)
 	return reply(w, made)
 }
@@ -185,6 +204,16 @@ func (t *tape) turn(id inventory.ID, l *line, code results.Code) {
 	t.looks[id], l.code = code, code
 }
 
+// forget makes all unknown, in a part of the day and before it.
+func (t *tape) forget(n int, at time.Time) {
+	for id, l := range t.of {
+		t.turn(id, l, results.CodeUnknown)
+	}
+	for _, l := range t.lines {
+		l.see(n, at)
+	}
+}
+
 func (l *line) count(code results.Code, n int) {
 	switch rank := codeRank(code); {
 	case rank == codeRank("P"):
@@ -222,9 +251,9 @@ func (l *line) see(n int, at time.Time) {
 	}
 }
 
-// wind winds back to a day ago.
-func (t *tape) wind(turns []turn) []Strip {
-	at := len(turns) - 1
+// wind winds back to a day ago; what was before from is not known.
+func (t *tape) wind(turns []turn, from time.Time) []Strip {
+	at, known := len(turns)-1, true
 	for n := stripParts - 1; n >= 0; n-- {
 		begin := t.until.Add(-time.Duration(stripParts-n) * stripStep)
 		for _, l := range t.lines {
@@ -236,6 +265,10 @@ func (t *tape) wind(turns []turn) []Strip {
 				t.turn(turns[at].bmc, l, turns[at].from)
 				l.see(n, turns[at].at)
 			}
+		}
+		if known && begin.Before(from) {
+			known = false
+			t.forget(n, from)
 		}
 	}
 	all := []Strip{}

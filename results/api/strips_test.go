@@ -2,11 +2,15 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"lamplighter/checks"
 	"lamplighter/inventory"
@@ -33,7 +37,7 @@ func wound(by string, states map[inventory.ID]checks.Health, turns ...turn) map[
 		t.add(key, of, &st)
 	}
 	all := map[string]Strip{}
-	for _, s := range t.wind(turns) {
+	for _, s := range t.wind(turns, time.Time{}) {
 		all[s.Site+string(s.BMC)] = s
 	}
 	return all
@@ -68,11 +72,14 @@ func TestADayIsWoundBackFromWhatIsNow(t *testing.T) {
 // countingQueries counts the queries for changes.
 type countingQueries struct {
 	Store
+	mu      sync.Mutex // guards queries
 	queries []store.Which
 }
 
 func (c *countingQueries) Changes(ctx context.Context, which store.Which, see func(store.Kept) bool) error {
+	c.mu.Lock()
 	c.queries = append(c.queries, which)
+	c.mu.Unlock()
 	return c.Store.Changes(ctx, which, see)
 }
 
@@ -106,6 +113,90 @@ func TestStripsCostOneQueryAndThenWhatIsNew(t *testing.T) {
 	f.good(90, 1100, nil)
 	if status, answer, _ := f.call("GET", base+"/strips?by=bmc", ""); status != 400 || !strings.Contains(string(answer), "more than 1,000") {
 		t.Errorf("%d %s", status, answer)
+	}
+}
+
+func TestAQueryThatBreaksOffLosesNoChange(t *testing.T) {
+	broken := &brokenOff{}
+	f := newFleet(t, func(f *fleet) { f.wrap = func(s Store) Store { broken.Store = s; return broken } })
+	f.good(0, 1, nil)
+	f.bad(0)
+	broken.err = errors.New("whoever asked has left")
+	if status, answer, _ := f.call("GET", base+"/strips", ""); status != 500 {
+		t.Fatalf("%d %s", status, answer)
+	}
+	broken.err = nil
+	if s := get[Strips](f, "/strips?by=bmc").Items[0]; !strings.HasPrefix(s.Looks, "?") {
+		t.Errorf("before its first round it was %s", s.Looks)
+	}
+}
+
+// brokenOff has a query for changes end with an error after the first one, if there is one.
+type brokenOff struct {
+	Store
+	err error
+}
+
+func (b *brokenOff) Changes(ctx context.Context, which store.Which, see func(store.Kept) bool) error {
+	return errors.Join(b.Store.Changes(ctx, which, func(k store.Kept) bool { return see(k) && b.err == nil }), b.err)
+}
+
+func TestWhoOpensAPageAtTheSameTimeWaitsForTheSameStrips(t *testing.T) {
+	asked := &countingQueries{}
+	f := newFleet(t, func(f *fleet) { f.wrap = func(s Store) Store { asked.Store = s; return asked } })
+	f.good(0, 90, nil)
+	f.server.past.mu.Lock() // nobody finds out that there are none yet
+	var all errgroup.Group
+	for range 5 {
+		all.Go(func() error {
+			if status, answer, _ := f.call("GET", base+"/strips", ""); status != 200 {
+				return fmt.Errorf("%d %s", status, answer)
+			}
+			return nil
+		})
+	}
+	get[Summary](f, "/summary")
+	f.server.past.mu.Unlock()
+	if err := all.Wait(); err != nil || len(asked.queries) != 1 {
+		t.Errorf("%v, %d queries", err, len(asked.queries))
+	}
+}
+
+func TestWhatNobodyHeardOfIsUnknownFromTheLastThatWasHeardOn(t *testing.T) {
+	now := time.Now()
+	change := results.Change{BMC: "a", At: now.Add(-time.Hour), Since: now.Add(-7 * time.Hour), From: results.Belief{Health: checks.Available}, To: results.Belief{Reason: checks.SelfSilent}}
+	if s := wound("bmc", map[inventory.ID]checks.Health{"a": checks.Unknown}, turnOf(change))["ams1a"]; s.Looks != strings.Repeat(".", 33)+strings.Repeat("?", 15) {
+		t.Errorf("silent for seven hours: %s", s.Looks)
+	}
+	change.From, change.To = change.To, change.From
+	if got := turnOf(change).at; !got.Equal(change.At) {
+		t.Errorf("it is available from %v on, want when that was believed", got)
+	}
+}
+
+func TestOfADayWithMoreChangesThanAreKeptTheBeginningIsUnknown(t *testing.T) {
+	f := newFleet(t)
+	f.good(0, 1, nil)
+	p := past{turns: make([]turn, mostTurns)}
+	for i := range p.turns {
+		p.turns[i] = turned(12, "flapping", ".", "P")
+	}
+	turns, from, err := p.since(t.Context(), f.store, time.Now())
+	if err != nil || len(turns) != mostTurns || !from.Equal(turns[0].at) {
+		t.Fatalf("%d turns from %v, %v", len(turns), from, err)
+	}
+	ten := time.Now().Add(-10*time.Hour - time.Minute)
+	tp := tape{until: time.Now(), lines: map[string]*line{}, of: map[inventory.ID]*line{}, looks: map[inventory.ID]results.Code{}}
+	tp.add("ams1", Strip{Site: "ams1"}, &results.State{BMC: "a", Health: checks.Available})
+	tp.add("b", Strip{Site: "ams1", BMC: "b"}, &results.State{BMC: "b", Health: checks.Available})
+	for _, s := range tp.wind(nil, ten) {
+		well := "0"
+		if s.BMC != "" {
+			well = "."
+		}
+		if want := strings.Repeat("?", 28) + strings.Repeat(well, 20); s.Looks != want {
+			t.Errorf("%q was\n%s, want\n%s", s.BMC, s.Looks, want)
+		}
 	}
 }
 
