@@ -124,7 +124,7 @@ func NewServer(c Config) (*Server, error) {
 	if c.Rounds == nil {
 		c.Rounds = audit.NewWatch(audit.WatchConfig{Interval: c.Interval})
 	}
-	s := &Server{Config: c, hub: newHub(c.Live.Get)}
+	s := &Server{Config: c, hub: newHub(c.Live.Get), past: past{making: make(chan struct{}, 1)}}
 	s.hub.labels = c.Labels
 	if c.Incidents != nil {
 		s.hub.incidentOf = c.Incidents.IncidentOf

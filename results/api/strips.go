@@ -39,7 +39,7 @@ type turn struct {
 
 // past is what changed within a day: read once, and then only what is new, so that a page costs no query a BMC.
 type past struct {
-	making sync.Mutex // held while strips are made: who opens a page at the same time waits for those
+	making chan struct{} // holds a token while strips are made: who opens a page at the same time waits for those
 
 	mu    sync.Mutex // guards the following
 	turns []turn     // oldest first
@@ -116,15 +116,14 @@ func (s *Server) strips(w http.ResponseWriter, r *http.Request, a ask) error {
 	if err != nil {
 		return err
 	}
-	key := by + " " + a.filter.String()
-	if known, ok := s.past.known(key, a.now); ok {
-		return reply(w, known)
+	all, err := s.past.once(r.Context(), by+" "+a.filter.String(), a.now, func() (Strips, error) { return s.makeStrips(r.Context(), a, by) })
+	if err != nil {
+		return err
 	}
-	s.past.making.Lock()
-	defer s.past.making.Unlock()
-	if known, ok := s.past.known(key, a.now); ok {
-		return reply(w, known)
-	}
+	return reply(w, all)
+}
+
+func (s *Server) makeStrips(ctx context.Context, a ask, by string) (Strips, error) {
 	t := tape{until: a.now, lines: map[string]*line{}, of: map[inventory.ID]*line{}, looks: map[inventory.ID]results.Code{}}
 	s.matching(a, func(b *follow.BMC) bool {
 		key, id := b.State.Site, inventory.ID("")
@@ -136,15 +135,34 @@ func (s *Server) strips(w http.ResponseWriter, r *http.Request, a ask) error {
 		return len(t.lines) <= mostStrips
 	})
 	if len(t.lines) > mostStrips {
-		return mistake("where", errors.New("more than 1,000 match; want fewer"))
+		return Strips{}, mistake("where", errors.New("more than 1,000 match; want fewer"))
 	}
-	turns, from, err := s.past.since(r.Context(), s.Store, a.now)
+	turns, from, err := s.past.since(ctx, s.Store, a.now)
 	if err != nil {
-		return err
+		return Strips{}, err
 	}
-	made := Strips{a.now.Add(-day).UTC(), a.now.UTC(), int(stripStep.Seconds()), t.wind(turns, from)}
-	s.past.keep(key, made)
-	return reply(w, made)
+	return Strips{a.now.Add(-day).UTC(), a.now.UTC(), int(stripStep.Seconds()), t.wind(turns, from)}, nil
+}
+
+// once is what was made of late, or is made now, by one at a time.
+func (p *past) once(ctx context.Context, key string, now time.Time, fresh func() (Strips, error)) (Strips, error) {
+	if known, ok := p.known(key, now); ok {
+		return known, nil
+	}
+	select {
+	case p.making <- struct{}{}:
+		defer func() { <-p.making }()
+	case <-ctx.Done():
+		return Strips{}, fmt.Errorf("wait for strips that are made: %w", ctx.Err())
+	}
+	if known, ok := p.known(key, now); ok {
+		return known, nil
+	}
+	all, err := fresh()
+	if err == nil {
+		p.keep(key, all)
+	}
+	return all, err
 }
 
 // known is what was made of late, so that many who open a page cost no more than one.

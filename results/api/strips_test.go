@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -72,14 +72,11 @@ func TestADayIsWoundBackFromWhatIsNow(t *testing.T) {
 // countingQueries counts the queries for changes.
 type countingQueries struct {
 	Store
-	mu      sync.Mutex // guards queries
 	queries []store.Which
 }
 
 func (c *countingQueries) Changes(ctx context.Context, which store.Which, see func(store.Kept) bool) error {
-	c.mu.Lock()
 	c.queries = append(c.queries, which)
-	c.mu.Unlock()
 	return c.Store.Changes(ctx, which, see)
 }
 
@@ -142,24 +139,31 @@ func (b *brokenOff) Changes(ctx context.Context, which store.Which, see func(sto
 }
 
 func TestWhoOpensAPageAtTheSameTimeWaitsForTheSameStrips(t *testing.T) {
-	asked := &countingQueries{}
-	f := newFleet(t, func(f *fleet) { f.wrap = func(s Store) Store { asked.Store = s; return asked } })
-	f.good(0, 90, nil)
-	f.server.past.mu.Lock() // nobody finds out that there are none yet
-	var all errgroup.Group
-	for range 5 {
-		all.Go(func() error {
-			if status, answer, _ := f.call("GET", base+"/strips", ""); status != 200 {
-				return fmt.Errorf("%d %s", status, answer)
-			}
-			return nil
-		})
-	}
-	get[Summary](f, "/summary")
-	f.server.past.mu.Unlock()
-	if err := all.Wait(); err != nil || len(asked.queries) != 1 {
-		t.Errorf("%v, %d queries", err, len(asked.queries))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p, made, done := past{making: make(chan struct{}, 1)}, 0, make(chan struct{})
+		ask := func(ctx context.Context) error {
+			_, err := p.once(ctx, "site ", time.Now(), func() (Strips, error) {
+				made++
+				<-done
+				return Strips{Until: time.Now()}, nil
+			})
+			return err
+		}
+		var all errgroup.Group
+		for range 5 {
+			all.Go(func() error { return ask(t.Context()) })
+		}
+		synctest.Wait()
+		left, leave := context.WithCancel(t.Context())
+		leave()
+		if err := ask(left); !errors.Is(err, context.Canceled) {
+			t.Errorf("who has left still waits: %v", err)
+		}
+		close(done)
+		if err := all.Wait(); err != nil || made != 1 {
+			t.Errorf("made %d times, %v", made, err)
+		}
+	})
 }
 
 func TestWhatNobodyHeardOfIsUnknownFromTheLastThatWasHeardOn(t *testing.T) {
