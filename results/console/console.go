@@ -102,10 +102,12 @@ func withoutComments(text []byte) []byte {
 		switch {
 		case bytes.HasPrefix(line, []byte("//")):
 		case bytes.HasPrefix(line, []byte("/*")):
-			for last < len(lines) && !bytes.Contains(lines[last], []byte("*/")) {
+			rest := line[len("/*"):]
+			for !bytes.Contains(rest, []byte("*/")) && last < len(lines)-1 {
 				last++
+				rest = lines[last]
 			}
-			if last == len(lines) || !bytes.HasSuffix(bytes.TrimSpace(lines[last]), []byte("*/")) {
+			if _, behind, ended := bytes.Cut(rest, []byte("*/")); !ended || len(bytes.TrimSpace(behind)) > 0 { // code, too, maybe
 				n = last
 				continue
 			}

@@ -177,6 +177,9 @@ func TestLinesOfCommentAreSentEmptyAndAllOthersAsTheyLie(t *testing.T) {
 		"/** @type {B} */ (c).d();\ne();":                  "/** @type {B} */ (c).d();\ne();",
 		"/* begins\n ends */ a();\nb();":                   "/* begins\n ends */ a();\nb();",
 		"/* never ends\na();":                              "/* never ends\na();",
+		"/* a */ b(); /* c */\nd();":                       "/* a */ b(); /* c */\nd();",
+		"/* a\n b */ c(); /* d */\ne();":                   "/* a\n b */ c(); /* d */\ne();",
+		"/*/\na();\n*/\nb();":                              "\n\n\nb();",
 		"a();\n/*\n// within\n*/\n\"//\";\n'/*';\n./*x*/y": "a();\n\n\n\n\"//\";\n'/*';\n./*x*/y",
 	} {
 		if got := string(withoutComments([]byte(text))); got != want {
