@@ -23,7 +23,7 @@ type Groups struct {
 	Labels []string `json:"labels"`
 }
 
-// Group is the BMCs with one value, "" where there is none; Where is the filter that finds them.
+// Group is the BMCs with one value, "" where there is none; Where is the filter that finds them, "" where none does.
 type Group struct {
 	Value string `json:"value"`
 	Where string `json:"where"`
@@ -56,13 +56,10 @@ func (s *Server) groups(w http.ResponseWriter, _ *http.Request, a ask) error {
 	if err != nil {
 		return err
 	}
-	counts, labels, l := map[string]*Count{}, map[string]bool{}, s.lens(a.now)
+	found, labels, l := map[string][]*follow.BMC{}, map[string]bool{}, s.lens(a.now)
 	s.matching(a, func(b *follow.BMC) bool {
 		value := l.subject(b)(field.Name)
-		if counts[value] == nil {
-			counts[value] = new(Count)
-		}
-		counts[value].add(&b.State, l.overlay(b))
+		found[value] = append(found[value], b)
 		if s.Labels != nil && len(labels) < mostLabels {
 			for name := range s.Labels(b.State.BMC) {
 				labels[name] = true
@@ -72,9 +69,8 @@ func (s *Server) groups(w http.ResponseWriter, _ *http.Request, a ask) error {
 	})
 	g := Groups{By: field.Name, Items: []Group{}, Labels: slices.Sorted(maps.Keys(labels))}
 	g.Labels = orEmpty(g.Labels[:min(len(g.Labels), mostLabels)])
-	for value, count := range counts {
-		count.close()
-		g.Items = append(g.Items, Group{value, filterFor(field, value), *count})
+	for value, count := range countsOf(field, found, l) {
+		g.Items = append(g.Items, Group{Value: value, Count: *count})
 	}
 	slices.SortFunc(g.Items, func(a, b Group) int {
 		return cmp.Or(b.Unavailable*a.Total-a.Unavailable*b.Total, b.Total-a.Total, strings.Compare(a.Value, b.Value))
@@ -83,7 +79,27 @@ func (s *Server) groups(w http.ResponseWriter, _ *http.Request, a ask) error {
 		g.Other += rest.Total
 	}
 	g.Items = g.Items[:min(len(g.Items), mostGroups)]
+	for i := range g.Items {
+		g.Items[i].Where = filterFor(field, g.Items[i].Value)
+		g.Items[i].close()
+	}
 	return reply(w, g)
+}
+
+// countsOf counts what was found by its value. Values that a filter takes for the same are one group: its filter finds them all.
+func countsOf(field query.Field, found map[string][]*follow.BMC, l lens) map[string]*Count {
+	counts, same := map[string]*Count{}, field.Alike(slices.Collect(maps.Keys(found)))
+	for value, all := range found {
+		count := counts[same[value]]
+		if count == nil {
+			count = new(Count)
+			counts[same[value]] = count
+		}
+		for _, b := range all {
+			count.add(&b.State, l.overlay(b))
+		}
+	}
+	return counts
 }
 
 // filterFor is the filter that finds the BMCs with a value: what is no version is only held by a field of one.

@@ -234,6 +234,29 @@ func TestBMCsAreGroupedByAnyFieldAndEachGroupIsFoundByItsFilter(t *testing.T) {
 	}
 }
 
+func TestValuesThatAFilterTakesForTheSameAreOneGroup(t *testing.T) {
+	f := newFleet(t, func(f *fleet) {
+		f.labels = func(id inventory.ID) map[string]string {
+			return map[string]string{"tenant": map[bool]string{true: "Blue", false: "blue"}[id < "bmc-00003"]}
+		}
+	})
+	f.good(0, 2, checks.Facts{"redfish_vendor": "Dell Inc.", "firmware": "2.14.0", "cipher_suite": "17"})
+	f.good(2, 5, checks.Facts{"redfish_vendor": "DELL", "firmware": "iLO 5 v2.14", "cipher_suite": "17.0"})
+	f.good(5, 9, checks.Facts{"redfish_vendor": "Dellux", "firmware": "02.14", "cipher_suite": "x"})
+	for by, want := range map[string]string{"redfish_vendor": "DELL 5, Dellux 4", "firmware": "02.14 9", "cipher_suite": "17 5, x 4", "label.tenant": "Blue 9"} {
+		var got []string
+		for _, one := range get[Groups](f, "/groups?by="+by).Items {
+			got = append(got, fmt.Sprintf("%s %d", one.Value, one.Total))
+			if found := get[page[BMC]](f, where("/bmcs", one.Where)); one.Where != "" && len(found.Items) != one.Total || (one.Where == "") != (one.Value == "x") {
+				t.Errorf("by %s: %s finds %d, want %d", by, one.Where, len(found.Items), one.Total)
+			}
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("by %s: %q, want %s", by, got, want)
+		}
+	}
+}
+
 func BenchmarkStrips(b *testing.B) {
 	states := map[inventory.ID]checks.Health{}
 	for n := range 100_000 {

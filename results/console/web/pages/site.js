@@ -113,7 +113,7 @@ function grouped(where) {
   const { got, wrong } = asked(() => to("/groups", { where, by: route().query.by ?? "" }));
   return [wrong, choices(() => [...fields, ...(got()?.labels ?? []).map((/** @type {string} */ name) => `label.${name}`)]),
     table(() => `By ${route().query.by}`, "groups", () => got()?.items ?? [], (g) => g.value, [
-      ["Value", (g) => link(() => to("/search", { where: `${where} and ${g().where}` }), () => g().value || "none")], count("BMCs", (g) => g.total), count("Failing", (g) => g.unavailable, (n, g) => share(n, g.total)),
+      ["Value", (g) => () => (g().where ? link(() => to("/search", { where: `${where} and ${g().where}` }), () => g().value || "none") : g().value)], count("BMCs", (g) => g.total), count("Failing", (g) => g.unavailable, (n, g) => share(n, g.total)),
       count("Unknown", (g) => g.unknown), count("Degraded", (g) => g.degraded), count("Available", (g) => g.available), ["Most often", (g) => () => g().reasons[0]?.reason ?? "-"]],
       () => got()?.other > 0 && `and ${number(got().other)} BMCs of other values`)];
 }
