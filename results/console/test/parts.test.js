@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inOne } from "../web/bulk.js";
 import { notReached } from "../web/chain.js";
 import { lanes } from "../web/pages/rack.js";
 import { parse, rackURL, to } from "../web/route.js";
 import { parser, patience } from "../web/feed.js";
 import { codes } from "../web/tables.js";
-import { clock, span } from "../web/time.js";
+import { clock, knows, span } from "../web/time.js";
 import { computed, effect, flush, root, signal } from "../web/view.js";
 
 test("events are read however their bytes are cut", () => {
@@ -26,6 +27,18 @@ test("an address holds any name, and reading it gives the name back", () => {
     assert.deepEqual(parse(rackURL(of)), { path: "/rack", query: of });
   }
   assert.equal(to("/site", { site: "a", view: undefined }), "/site?site=a");
+});
+
+test("a zone that this browser does not know is not offered", () => {
+  for (const [name, want] of /** @type {[string, boolean][]} */ ([["Europe/Amsterdam", true], ["UTC", true], ["local", true], ["localtime", false], ["posix/Europe/Amsterdam", false], ["Mars/Olympus", false]])) assert.equal(knows(name), want, name);
+});
+
+test("what is ticked is in the address as long as it bears that, as the address writes it", () => {
+  assert.equal(inOne(["a", "b,c", "d e"]), "a,d e");
+  assert.equal(inOne([]), "");
+  assert.equal(inOne(Array(150).fill("bmc-00001")), ""); // 1,499 characters, and 149 commas of three each
+  assert.equal(inOne(["名".repeat(170)]), "");
+  assert.equal(inOne(["名".repeat(160)]).length, 160);
 });
 
 test("a time names its zone, and a span has at most two units", () => {

@@ -150,13 +150,18 @@ async function recheck(of) {
   ], () => stop.abort());
 }
 
+/** What an address says of those that are ticked; "" where it does not bear that: characters of others count as the address writes them. @param {Iterable<string>} ids */
+export function inOne(ids) {
+  const all = [...ids].filter((id) => !id.includes(",")).join(",");
+  return encodeURIComponent(all).length < 1500 ? all : "";
+}
+
 /** Has the address say which BMCs are ticked, as long as it bears that, and ticks those that it says. */
 function inAddress() {
   const said = () => route.peek().query.sel ?? "";
   if (said()) bmcs.many(said().split(","), true);
   effect(() => {
-    const all = [...bmcs.all()].filter((id) => !id.includes(",")).join(",");
-    const sel = all.length < 1500 ? all : "";
+    const sel = inOne(bmcs.all());
     if (sel !== said()) ask({ sel: sel || undefined });
   });
 }

@@ -3,7 +3,7 @@
 import { me, signIn } from "./act.js";
 import { go, route, to } from "./route.js";
 import { fleet, heard, held, judged, link, pause, paused, returned, tick } from "./feed.js";
-import { ago, ahead, clock, now, span, zone } from "./time.js";
+import { ago, ahead, clock, knows, now, span, zone } from "./time.js";
 import { effect, h } from "./view.js";
 
 const LOST = "NO FEED";
@@ -41,7 +41,7 @@ export function header() {
     search(),
     h("div", { class: "status" },
       h("select", { "aria-label": "Times are shown in", onchange: (event) => zone.set(event.target.value) }, h("option", { value: "UTC" }, "UTC"), h("option", { value: "local" }, "local time"),
-        () => Object.entries(me()?.zones ?? {}).map(([site, value]) => h("option", { value }, `${site}: ${value}`))),
+        () => Object.entries(me()?.zones ?? {}).filter(([, value]) => knows(value)).map(([site, value]) => h("option", { value }, `${site}: ${value}`))),
       h("span", { class: "faint checked", title: "how old the newest check is" }, checked),
       h("span", { class: () => `chip ${chip().kind}`, role: "status", "aria-live": "off", id: "feed" }, () => chip().text),
       h("button", { type: "button", class: "plain", "aria-pressed": () => String(paused()), title: "hold what comes back (p)", onclick: () => pause(!paused.peek()) },

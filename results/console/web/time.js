@@ -31,13 +31,27 @@ export const ago = (at, by = now()) => span(by + ahead() - Date.parse(at));
 /** @type {Map<string, Intl.DateTimeFormat>} */
 const formats = new Map();
 
-/** Day, time and offset: 2026-11-22, 03:12:07, GMT+01:00. @param {string | number} at @param {string} as */
-function parts(at, as) {
+/** Whether this browser knows a zone: that of the server may be newer. @param {string} as */
+export function knows(as) {
+  try {
+    return Boolean(format(as));
+  } catch {
+    return false;
+  }
+}
+
+/** @param {string} as */
+function format(as) {
   const two = "2-digit";
   const known = formats.get(as) ?? new Intl.DateTimeFormat("sv", { ...(as === "local" ? {} : { timeZone: as }), year: "numeric", month: two, day: two, hour: two, minute: two, second: two, timeZoneName: "longOffset" });
   formats.set(as, known);
+  return known;
+}
+
+/** Day, time and offset: 2026-11-22, 03:12:07, GMT+01:00. @param {string | number} at @param {string} as */
+function parts(at, as) {
   const date = new Date(at);
-  return Number.isNaN(+date) ? ["-"] : known.format(date).replace("\u2212", "-").split(" ");
+  return Number.isNaN(+date) ? ["-"] : format(as).format(date).replace("\u2212", "-").split(" ");
 }
 
 /** A time with its zone, without the date where that is today's: 03:12:07 Z. @param {string | number} at @param {string} [as] */
