@@ -58,9 +58,17 @@ func (p *Publisher) wake() {
 	}
 }
 
+// mostReport is how many bytes a report may have: Kafka takes 256 KiB. Of one with more, whose sources have long names and texts, less is
+// listed; what is counted stays.
+const mostReport = 200 << 10
+
 // Tell has Run publish what is to be said of the inventory soon. What was said before and is not sent yet is forgotten.
 func (p *Publisher) Tell(r inventory.Report) {
 	value, err := json.Marshal(ReportDocument{ReportSchema, r})
+	for err == nil && len(value) > mostReport && len(r.Listed)+len(r.Waiting) > 0 {
+		r.Listed, r.Waiting = r.Listed[:len(r.Listed)/2], r.Waiting[:len(r.Waiting)/2]
+		value, err = json.Marshal(ReportDocument{ReportSchema, r})
+	}
 	if err != nil {
 		p.Log.Error("what is to be said of the inventory cannot be encoded", "error", err)
 		return

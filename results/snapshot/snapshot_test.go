@@ -367,3 +367,22 @@ func FuzzAssembly(f *testing.F) {
 		}
 	})
 }
+
+func TestAReportOfASourceWithLongTextsLeavesOutWhatKafkaWouldNotTake(t *testing.T) {
+	for _, letter := range []string{"<", "\x01", "名"} {
+		long, many := strings.Repeat(letter, 300/len(letter)), inventory.Report{Site: "ams1", Conflicts: 100, Missing: 100}
+		for range 100 {
+			many.Listed = append(many.Listed, inventory.Conflict{Kind: inventory.NoRack, BMCs: slices.Repeat([]inventory.ID{inventory.ID(long)}, 10), Text: long})
+			many.Waiting = append(many.Waiting, inventory.Difference{Change: "missing", BMC: inventory.ID(long), Was: long})
+		}
+		p := NewPublisher(kafka.Config{}, "ams1", slog.New(slog.DiscardHandler))
+		p.Tell(many)
+		var said ReportDocument
+		if err := json.Unmarshal(p.letters[0].Value, &said); err != nil || len(p.letters[0].Value) > mostReport || len(said.Listed) == 0 || len(said.Waiting) == 0 || said.Conflicts != 100 {
+			t.Errorf("%q: %d bytes, %d listed, %d wait, %v", letter, len(p.letters[0].Value), len(said.Listed), len(said.Waiting), err)
+		}
+		if len(many.Listed) != 100 {
+			t.Errorf("%q: what is kept has %d", letter, len(many.Listed))
+		}
+	}
+}
