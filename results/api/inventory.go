@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"lamplighter/inventory"
@@ -106,15 +107,21 @@ func (s *Server) askInventory(w http.ResponseWriter, r *http.Request, a ask, app
 	}
 	who := a.name(body.Who)
 	text, err := s.Inventories.Ask(r.Context(), body.Site, inventory.Request{Approve: body.Digest, Who: who})
-	if refused := new(NotDone); errors.As(err, &refused) {
-		return problem(map[bool]int{true: http.StatusGatewayTimeout, false: http.StatusConflict}[refused.Silent], "%s", refused.Text)
-	}
-	if err != nil {
+	refused := new(NotDone)
+	switch told := errors.As(err, &refused); {
+	case told && !refused.Silent:
+		return problem(http.StatusConflict, "%s", refused.Text)
+	case err != nil && !told:
 		return fmt.Errorf("ask the inventory of site %s: %w", body.Site, err)
 	}
 	act := Act{Do: "inventory_sync", Site: body.Site, Note: body.Note, Who: who}
 	if approve {
 		act.Do, act.Digest = "inventory_approve", body.Digest
+	}
+	if err != nil { // whoever was asked may do it yet
+		act.Note = strings.TrimSpace("no answer came; it may be done: " + body.Note)
+		s.note(a, act)
+		return problem(http.StatusGatewayTimeout, "%s; it may be done yet", refused.Text)
 	}
 	s.note(a, act)
 	return reply(w, InventoryDone{text})

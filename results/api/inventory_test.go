@@ -166,8 +166,11 @@ func TestWhatIsWithheldIsApprovedByItsDigestAndWhoDidItIsWrittenDown(t *testing.
 	}
 	s.silent = true
 	s.answer.Store(nil)
-	if status, _, _ := f.call("POST", base+"/inventory/sync", `{"site":"ams1"}`); status != 504 {
-		t.Errorf("%d", status)
+	if status, answer, _ := f.call("POST", base+"/inventory/sync", `{"site":"ams1","who":"ada"}`); status != 504 || !strings.Contains(string(answer), "may be done yet") {
+		t.Errorf("%d %s", status, answer)
+	}
+	if acts := get[page[Act]](f, "/audit?do=inventory_sync").Items; len(acts) != 1 || acts[0].Who != "ada" || !strings.Contains(acts[0].Note, "no answer came") {
+		t.Errorf("what may have been done is to be written down: %+v", acts)
 	}
 }
 
