@@ -89,6 +89,9 @@ func (s *Server) approveInventory(w http.ResponseWriter, r *http.Request, a ask)
 	return s.askInventory(w, r, a, true)
 }
 
+// mostWord is how many bytes a request to a site may have in one word.
+const mostWord = 512
+
 func (s *Server) askInventory(w http.ResponseWriter, r *http.Request, a ask, approve bool) error {
 	var body inventoryBody
 	if err := readBody(r, &body); err != nil {
@@ -97,6 +100,9 @@ func (s *Server) askInventory(w http.ResponseWriter, r *http.Request, a ask, app
 	for name, text := range map[string]string{"site": body.Site, "digest": body.Digest, "note": body.Note, "who": body.Who} {
 		if err := validText(name, text); err != nil {
 			return err
+		}
+		if name != "note" && (len(text) > mostWord || strings.Contains(text, "\n")) { // the site would not read the request
+			return mistake(name, fmt.Errorf("want at most %d bytes on one line", mostWord))
 		}
 	}
 	if approve != (body.Digest != "") {

@@ -135,11 +135,13 @@ func TestWhatIsWithheldIsApprovedByItsDigestAndWhoDidItIsWrittenDown(t *testing.
 	f, s := followed(t)
 	digest := get[Listing](f, "/inventory").Items[0].Withheld.Digest
 	for body, want := range map[string]int{
-		`{"site":"ams1"}`:                              400,
-		`{"site":"ams1","digest":"0123456789ab"}`:      409,
-		`{"site":"fra1","digest":"` + digest + `"}`:    404,
-		`{"site":"ams1","digest":"a","x":1}`:           400,
-		`{"site":"ams1","digest":"a","note":"\u0007"}`: 400,
+		`{"site":"ams1"}`:                                             400,
+		`{"site":"ams1","digest":"0123456789ab"}`:                     409,
+		`{"site":"fra1","digest":"` + digest + `"}`:                   404,
+		`{"site":"ams1","digest":"a","x":1}`:                          400,
+		`{"site":"ams1","digest":"` + strings.Repeat("a", 513) + `"}`: 400,
+		`{"site":"ams1","digest":"a","who":"a\nb"}`:                   400,
+		`{"site":"ams1","digest":"a","note":"\u0007"}`:                400,
 	} {
 		if status, answer, _ := f.call("POST", base+"/inventory/approve", body); status != want {
 			t.Errorf("%s: %d %s, want %d", body, status, answer, want)
