@@ -280,3 +280,57 @@ func TestSeveralDevicesWithOneIDGetNoHealth(t *testing.T) {
 		t.Errorf("wrote %v", health)
 	}
 }
+
+// leaves waits until that many are waiting for their health, and nobody is due.
+func (s *healthSite) leaves(t *testing.T, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		waiting, _ := s.health.Waiting()
+		if waiting == want && len(s.health.due()) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			_, patches := s.wrote()
+			t.Fatalf("%d are waiting after %d requests, want %d\n%s", waiting, len(patches), want, s.log)
+		}
+	}
+}
+
+func TestDevicesThatCannotBeChangedHinderNoOtherHoweverManyTheyAre(t *testing.T) {
+	s := healthSiteOf(t, 100)
+	s.refuses = map[int64]bool{}
+	for n := range int64(30) {
+		s.refuses[n+1] = true
+	}
+	s.read(t)
+	stop := s.run(t)
+	s.health.WantAll(healthy(1, 100, "available"))
+	s.leaves(t, 30)
+	stop()
+	_, before := s.wrote()
+	s.read(t) // which has them tried again, behind all others
+	s.health.Want("A000100", "unavailable")
+	if due := s.health.due(); !reflect.DeepEqual(due, []ID{"A000100"}) {
+		t.Errorf("due are %v", due)
+	}
+	s.run(t)
+	s.leaves(t, 30)
+	if health, patches := s.wrote(); health[100] != "unavailable" || len(patches)-len(before) > 40 {
+		t.Errorf("%q after %v", health[100], patches[len(before):])
+	}
+	if n := strings.Count(s.log.String(), "netbox refuses the health of a device"); n > 30 {
+		t.Errorf("%d lines about 30 devices", n)
+	}
+}
+
+func TestWhatBecameAmbiguousSinceItWasDueIsNotWritten(t *testing.T) {
+	s := healthSiteOf(t, 2)
+	s.read(t)
+	s.health.WantAll(healthy(1, 2, "available"))
+	due := s.health.due()
+	s.devices = append(s.devices, strings.Replace(netboxDeviceText(3), "A000003", "A000001", 1))
+	s.read(t)
+	if patches, _ := s.health.patches(due); len(patches) != 1 || patches[0].ID != 2 {
+		t.Errorf("writes %v", patches)
+	}
+}
