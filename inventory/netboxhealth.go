@@ -3,6 +3,7 @@ package inventory
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -129,6 +130,9 @@ func (h *NetBoxHealth) Waiting() (bmcs int, err error) {
 		if d, there := h.devices[id]; there && d.device > 0 && d.has != health {
 			bmcs++
 		}
+	}
+	if h.absent && bmcs > 0 {
+		return bmcs, fmt.Errorf("source %s: no device has the custom field %s: create it in NetBox, of type text, for devices", h.at.Name, h.field)
 	}
 	return bmcs, h.failing
 }

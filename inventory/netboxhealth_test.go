@@ -201,6 +201,9 @@ func TestAFieldThatDoesNotExistIsSaidOnceAndNothingIsSent(t *testing.T) {
 	if _, patches := s.wrote(); len(patches) > 0 || strings.Count(s.log.String(), "no device of netbox has the custom field") != 1 {
 		t.Errorf("%v\n%s", patches, s.log)
 	}
+	if waiting, err := s.health.Waiting(); waiting != 3 || err == nil || !strings.Contains(err.Error(), healthField) {
+		t.Errorf("%d are waiting, and no alarm says why: %v", waiting, err)
+	}
 	s.mu.Lock()
 	s.netboxStandIn.health = map[int64]string{}
 	s.mu.Unlock()
