@@ -64,12 +64,13 @@ func NewNetBoxHealth(at Endpoint, field string, log *slog.Logger) *NetBoxHealth 
 func (h *NetBoxHealth) Want(id ID, health string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if health == "" {
+	switch {
+	case health == "":
 		delete(h.wanted, id)
-	} else {
+	case h.wanted[id] != health:
 		h.wanted[id] = health
+		h.wake()
 	}
-	h.wake()
 }
 
 // WantAll says what is believed of all BMCs.

@@ -337,3 +337,19 @@ func TestWhatBecameAmbiguousSinceItWasDueIsNotWritten(t *testing.T) {
 		t.Errorf("writes %v", patches)
 	}
 }
+
+// States come with each round, hundreds a second, and hardly one has news: to look through all BMCs for each would take a processor for itself.
+func TestWhatIsWantedAlreadyWakesNobody(t *testing.T) {
+	h := NewNetBoxHealth(Endpoint{}, healthField, slog.New(slog.DiscardHandler))
+	h.Want("a", "available")
+	<-h.news
+	h.Want("a", "available")
+	h.Want("b", "")
+	if len(h.news) != 0 {
+		t.Error("what was wanted already is looked for again")
+	}
+	h.Want("a", "degraded")
+	if len(h.news) != 1 {
+		t.Error("news wakes nobody")
+	}
+}
