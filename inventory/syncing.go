@@ -122,7 +122,7 @@ func (s *Syncing) pause(err error) time.Duration {
 	every := s.config.Every
 	var later *Later
 	switch {
-	case errors.As(err, &later):
+	case errors.As(err, &later) && later.After > 0:
 		return max(time.Second, min(later.After, time.Hour))
 	case err != nil:
 		every = min(every, time.Minute)

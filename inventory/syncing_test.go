@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -215,6 +216,19 @@ func TestSyncsAreSpreadAndComeSoonerAfterAFailure(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestALimitThatNamesNoTimeIsNotAskedAgainSoonerThanAnyOtherFailure(t *testing.T) {
+	s := opened(t, SyncConfig{Dir: t.TempDir(), Every: 10 * time.Minute})
+	busy := errors.New("503 Service Unavailable")
+	for name, err := range map[string]error{"none": &Later{0, busy}, "0": fmt.Errorf("source nb: %w", &Later{0, busy})} {
+		if pause := s.pause(err); pause < 54*time.Second || pause > 66*time.Second {
+			t.Errorf("Retry-After %s: the next sync is after %v", name, pause)
+		}
+	}
+	if pause := s.pause(&Later{3 * time.Hour, busy}); pause != time.Hour {
+		t.Errorf("it waits %v", pause)
+	}
 }
 
 func TestPeopleAskWhoSyncs(t *testing.T) {
