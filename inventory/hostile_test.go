@@ -138,3 +138,44 @@ func TestPlacesMayBeCalledWhateverPeopleCallThem(t *testing.T) {
 		}
 	}
 }
+
+// A record that no message of Kafka holds keeps the whole inventory from being published, and one of a million fields keeps us busy.
+func TestTooManyFieldsMakeABadRecordSoon(t *testing.T) {
+	field := func(n int, name, value string) string {
+		fields := make([]string, n)
+		for i := range fields {
+			fields[i] = fmt.Sprintf(`"%s%06d":%q`, name, i, value)
+		}
+		return strings.Join(fields, ",")
+	}
+	s := netboxOf(0)
+	s.devices = []string{
+		deviceWith(1, field(60, "note", strings.Repeat("<", 1000))),
+		deviceWith(2, field(500_000, "bmc_a", "x")),
+		deviceWith(3, field(500_000, "b", "x")),
+		deviceWith(4, field(60, "short", "x")),
+	}
+	began := time.Now()
+	got, err := netboxAt(s.start(t).URL).BMCs(t.Context(), Known{})
+	if err != nil || len(got.BMCs) != 1 || got.BMCs[0].ID != "A000004" || len(got.Bad) != 3 {
+		t.Fatalf("%d BMCs, bad %.500v, %v", len(got.BMCs), got.Bad, err)
+	}
+	for _, bad := range got.Bad {
+		if len(bad.BMCs) != 1 || len(bad.Text) > 300 || !strings.Contains(bad.Text, "labels") {
+			t.Errorf("%.500v", bad)
+		}
+	}
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestLabelsThatAreTooManyOnceTheyAreMergedHinderTheirBMCAlone(t *testing.T) {
+	was, _ := synced(DefaultRule(), answerOf(bmcs(1, 3)))
+	now := bmcs(1, 3)
+	now[1].Labels = map[string]string{"a": strings.Repeat("x", mostLabels), "b": "y"}
+	next, diff := DefaultRule().Sync(was, answerOf(now), noon)
+	if !diff.Empty() || len(next.BMCs) != 3 || len(next.Conflicts) == 0 || next.Conflicts[0].Kind != BadRecord || !strings.Contains(next.Conflicts[0].Text, "at most 32 KiB") {
+		t.Errorf("%v, %+v", diff, next.Conflicts)
+	}
+}

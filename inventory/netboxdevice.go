@@ -186,6 +186,9 @@ func (n *netboxReading) column(field []byte) customColumn {
 	if column, ours := strings.CutPrefix(name, "bmc_"); ours && column != "id" { // which the source's own setting says
 		c = customColumn{column, true}
 	}
+	if len(n.columns) >= mostShared {
+		clear(n.columns)
+	}
 	n.columns[name] = c
 	return c
 }
