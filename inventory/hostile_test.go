@@ -179,3 +179,23 @@ func TestLabelsThatAreTooManyOnceTheyAreMergedHinderTheirBMCAlone(t *testing.T) 
 		t.Errorf("%v, %+v", diff, next.Conflicts)
 	}
 }
+
+func TestNamesOfFieldsObeyNoTerminal(t *testing.T) {
+	s := netboxOf(0)
+	s.devices = []string{
+		deviceWith(1, `"x\u001b[31m":"v","y\u202e":"v","`+"\xff"+`":"v"`),
+		deviceWith(2, `"x\u001b[31m":"\u0000","bmc_\u001b[2J":"\u0000"`),
+	}
+	got, err := netboxAt(s.start(t).URL).BMCs(t.Context(), Known{})
+	if err != nil || len(got.BMCs) != 1 || len(got.Bad) != 1 {
+		t.Fatalf("%d BMCs, bad %v, %v", len(got.BMCs), got.Bad, err)
+	}
+	for name := range got.BMCs[0].Labels {
+		if !printable(name, "") {
+			t.Errorf("a label %q", name)
+		}
+	}
+	if text := got.Bad[0].Text; !printable(text, "") {
+		t.Errorf("%q", text)
+	}
+}

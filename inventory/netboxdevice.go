@@ -182,6 +182,9 @@ func (n *netboxReading) column(field []byte) customColumn {
 		return c
 	}
 	name := string(field)
+	if !printable(name, "") {
+		name = clean(name, longestShared)
+	}
 	c := customColumn{"cf_" + name, false}
 	if column, ours := strings.CutPrefix(name, "bmc_"); ours && column != "id" { // which the source's own setting says
 		c = customColumn{column, true}
@@ -189,7 +192,7 @@ func (n *netboxReading) column(field []byte) customColumn {
 	if len(n.columns) >= mostShared {
 		clear(n.columns)
 	}
-	n.columns[name] = c
+	n.columns[string(field)] = c
 	return c
 }
 
