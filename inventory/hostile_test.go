@@ -199,3 +199,16 @@ func TestNamesOfFieldsObeyNoTerminal(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 }
+
+func TestWhatASecondSourceHasTwiceIsFilledInByNeither(t *testing.T) {
+	first, second := bmcs(1, 1), append(bmcs(1, 1), bmcs(1, 1)...)
+	first[0].Login, second[0].Login, second[1].Login = DefaultLogin, DefaultLogin, "of-another"
+	got, err := Merged{sourceOf(func() (Answer, error) { return answerOf(first), nil }), sourceOf(func() (Answer, error) { return answerOf(second), nil })}.BMCs(t.Context(), Known{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, _ := DefaultRule().Sync(Register{}, got, noon)
+	if len(next.BMCs) != 0 || len(next.Conflicts) != 1 || next.Conflicts[0].Kind != SameID {
+		t.Errorf("%+v, conflicts %v", next.BMCs, next.Conflicts)
+	}
+}
