@@ -144,6 +144,9 @@ func (s *Syncing) Sync(ctx context.Context) (Diff, error) {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return Diff{}, fmt.Errorf("sync the inventory: %w", err) // we end; the source is not to blame
 		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: the sources took more than %v in all: have them answer sooner, or ask for less by filters or a query", err, patience)
+		}
 		status.Error = err.Error()
 		s.config.Log.Error("the inventory cannot be synced; the last good one holds", "error", err, "bmcs", len(was.BMCs), "age", age(status))
 		return Diff{}, errors.Join(fmt.Errorf("sync the inventory: %w", err), s.keep(was, was, status))

@@ -231,6 +231,24 @@ func TestALimitThatNamesNoTimeIsNotAskedAgainSoonerThanAnyOtherFailure(t *testin
 	}
 }
 
+func TestASourceThatIsTooSlowAsAWholeIsCalledSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := opened(t, SyncConfig{Dir: t.TempDir(), Source: slowSource{}})
+		_, err := s.Sync(t.Context())
+		_, status := s.Register()
+		if err == nil || !strings.Contains(status.Error, "took more than 10m0s in all") || !strings.Contains(status.Error, "filters") {
+			t.Errorf("%v; status %q", err, status.Error)
+		}
+	})
+}
+
+type slowSource struct{}
+
+func (slowSource) BMCs(ctx context.Context, _ Known) (Answer, error) {
+	<-ctx.Done()
+	return Answer{}, ctx.Err()
+}
+
 func TestPeopleAskWhoSyncs(t *testing.T) {
 	dir := t.TempDir()
 	var answer atomic.Pointer[Answer]
