@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // The files of a directory keyring. A missing username is an empty one.
@@ -103,7 +104,10 @@ func (k *dirKeyring) read(name string) (string, error) {
 	}
 	text, _, err := f.read()
 	if err != nil {
-		delete(k.files, name) // a name that nobody has must not be remembered
+		delete(k.files, name)                                                        // a name that nobody has must not be remembered
+		if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) { // no such file can be
+			err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+		}
 		return "", err
 	}
 	k.files[name] = f
