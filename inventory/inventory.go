@@ -146,6 +146,8 @@ type Answer struct {
 	Bad []Conflict
 	// Read is how many records were read, and Of how many the source said it has; both 0 where it says nothing.
 	Read, Of int
+	// Sources say it of each source by its name, of an answer with an error as far as they were asked (Named, Merged).
+	Sources []Read
 }
 
 // List is a copy of the records.

@@ -104,8 +104,9 @@ func (k *dirKeyring) read(name string) (string, error) {
 	}
 	text, _, err := f.read()
 	if err != nil {
-		delete(k.files, name)                                                        // a name that nobody has must not be remembered
-		if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) { // no such file can be
+		delete(k.files, name) // a name that nobody has must not be remembered
+		// No file can have a name that is too long, or that leads through a file.
+		if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) {
 			err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 		}
 		return "", err

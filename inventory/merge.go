@@ -22,8 +22,9 @@ func (m Merged) BMCs(ctx context.Context, known Known) (Answer, error) {
 	for _, source := range m {
 		answer, err := source.BMCs(ctx, Known{})
 		if err != nil {
-			return Answer{}, err
+			return Answer{Sources: all.Sources}, err
 		}
+		all.Sources = append(all.Sources, answer.Sources...)
 		all.Bad = append(all.Bad, answer.Bad...)
 		all.Read, all.Of = all.Read+answer.Read, all.Of+answer.Of
 		here := make(map[ID]bool, len(answer.BMCs))

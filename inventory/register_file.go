@@ -50,13 +50,16 @@ type withheldHead struct {
 // Status is how the last syncs went. It is all that a sync without change writes.
 type Status struct {
 	// Synced is when the sources last answered; zero: never.
-	Synced time.Time `json:"synced"`
+	Synced time.Time `json:"synced,omitzero"`
 	// Read is how many records that answer had, Of how many the sources said they have.
 	Read int `json:"read"`
 	Of   int `json:"of"`
 	// Tried is when they were last asked, and Error what went wrong then; empty: nothing.
-	Tried time.Time `json:"tried"`
+	Tried time.Time `json:"tried,omitzero"`
 	Error string    `json:"error,omitempty"`
+	// Sources are the same of each source; Last is what the last change counted.
+	Sources []SourceStatus `json:"sources,omitempty"`
+	Last    *LastChange    `json:"last,omitempty"`
 }
 
 // ReadRegister reads what a Syncing keeps in a directory. One that does not exist is empty.

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -30,6 +31,8 @@ type Request struct {
 	// Approve is the digest of what is withheld; empty: sync now.
 	Approve string `json:"approve,omitempty"`
 	Who     string `json:"who"`
+	// ID is the request's.
+	ID string `json:"id,omitempty"`
 }
 
 // Done is what came of it.
@@ -40,7 +43,8 @@ type Done struct {
 
 // Ask hands a request to the process that syncs in dir, and waits for its answer until ctx ends.
 func Ask(ctx context.Context, dir string, r Request) (string, error) {
-	name := filepath.Join(dir, requestsName, rand.Text())
+	r.ID = cmp.Or(r.ID, rand.Text())
+	name := filepath.Join(dir, requestsName, r.ID)
 	if err := replaceFile(filepath.Dir(name), filepath.Base(name)+asked, func(w io.Writer) error { return writeJSON(w, r) }); err != nil {
 		return "", fmt.Errorf("ask who syncs in %s: %w", dir, err)
 	}
@@ -107,6 +111,9 @@ func (s *Syncing) answer(ctx context.Context, dir, name string) {
 	if err == nil {
 		done.Text, err = s.Do(ctx, r)
 	}
+	if err == nil && s.config.Asked != nil {
+		s.config.Asked(r, done.Text)
+	}
 	if err != nil {
 		done.Error = err.Error()
 	}
@@ -120,7 +127,7 @@ func (s *Syncing) Do(ctx context.Context, r Request) (string, error) {
 	var diff Diff
 	var err error
 	if r.Approve != "" {
-		diff, err = s.Approve(r.Approve, r.Who)
+		diff, err = s.Approve(ctx, r.Approve, r.Who)
 	} else {
 		diff, err = s.Sync(ctx)
 	}

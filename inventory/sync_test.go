@@ -278,7 +278,7 @@ func TestWhateverTheSourcesAnswerTheFleetIsSound(t *testing.T) {
 		var was Register
 		for at := noon; at.Before(noon.Add(12 * time.Hour)); at = at.Add(10 * time.Minute) {
 			answer := w.answer()
-			before := [2]any{deep(was), Answer{slices.Clone(answer.BMCs), slices.Clone(answer.Bad), 0, 0}}
+			before := [2]any{deep(was), Answer{slices.Clone(answer.BMCs), slices.Clone(answer.Bad), 0, 0, nil}}
 			next, diff := r.Sync(was, answer, at)
 			if !reflect.DeepEqual(before, [2]any{was, answer}) {
 				t.Fatalf("seed %d: what was given was written to", seed)

@@ -25,6 +25,12 @@ type SyncConfig struct {
 	Dir string
 	// Every is how often the source is asked, give or take a tenth.
 	Every time.Duration
+	// Site is whose list it is; empty: of all.
+	Site string
+	// Told, if any, is told how it stands after each sync and approval. Asked, if any, is told of each request of a person that came by a
+	// file and was done. Neither may block for long.
+	Told  func(Report)
+	Asked func(r Request, done string)
 	// Changed, if any, is told of each register that has another number, once it is on the disk. It may not block for long.
 	Changed func(Register, Diff)
 	Log     *slog.Logger
@@ -45,10 +51,11 @@ type Syncing struct {
 	lock   *os.File
 	now    chan struct{} // holds a token when somebody wants a sync now
 
-	syncs    sync.Mutex // one sync or approval at a time
+	turn     chan struct{} // one sync or approval at a time
 	mu       sync.RWMutex
 	register Register
 	status   Status
+	report   Report
 }
 
 // OpenSyncing takes the directory, and reads what it has. Close must follow. The error wraps ErrBusy where another process has it.
@@ -70,11 +77,12 @@ func OpenSyncing(c SyncConfig) (*Syncing, error) {
 		}
 		return nil, fmt.Errorf("lock the inventory's directory %s: %w", c.Dir, err)
 	}
-	s := &Syncing{config: c, lock: lock, now: make(chan struct{}, 1)}
+	s := &Syncing{config: c, lock: lock, now: make(chan struct{}, 1), turn: make(chan struct{}, 1)}
 	if s.register, s.status, err = ReadRegister(c.Dir); err != nil {
 		_ = lock.Close()
 		return nil, err
 	}
+	s.report = ReportOf(c.Site, s.register, s.status, c.Rule.Settle)
 	return s, nil
 }
 
@@ -86,6 +94,25 @@ func (s *Syncing) Register() (Register, Status) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.register, s.status
+}
+
+// Report is how it stands now.
+func (s *Syncing) Report() Report {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r := s.report
+	r.At, r.EveryS = time.Now().UTC(), int(s.config.Every.Seconds())
+	return r
+}
+
+// take waits until it is one's turn, and gives what ends that.
+func (s *Syncing) take(ctx context.Context) (end func(), err error) {
+	select {
+	case s.turn <- struct{}{}:
+		return func() { <-s.turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the sync that is under way: %w", ctx.Err())
+	}
 }
 
 // Soon has Run sync now.
@@ -132,8 +159,11 @@ func (s *Syncing) pause(err error) time.Duration {
 
 // Sync asks the source once. After an error all is as it was, but for the status.
 func (s *Syncing) Sync(ctx context.Context) (Diff, error) {
-	s.syncs.Lock()
-	defer s.syncs.Unlock()
+	end, err := s.take(ctx)
+	if err != nil {
+		return Diff{}, err
+	}
+	defer end()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	defer debug.SetGCPercent(debug.SetGCPercent(syncGC))
@@ -147,12 +177,14 @@ func (s *Syncing) Sync(ctx context.Context) (Diff, error) {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			err = fmt.Errorf("%w: the sources took more than %v in all: have them answer sooner, or ask for less by filters or a query", err, patience)
 		}
-		status.Error = err.Error()
+		status.Error, status.Sources = err.Error(), heard(status.Sources, answer, err, status.Tried)
 		s.config.Log.Error("the inventory cannot be synced; the last good one holds", "error", err, "bmcs", len(was.BMCs), "age", age(status))
 		return Diff{}, errors.Join(fmt.Errorf("sync the inventory: %w", err), s.keep(was, was, status))
 	}
 	status.Synced, status.Read, status.Of = status.Tried, answer.Read, answer.Of
+	status.Sources = heard(status.Sources, answer, nil, status.Tried)
 	next, diff := s.config.Rule.Sync(was, answer, status.Synced)
+	status.Last = lastOf(was, next, diff, status.Last)
 	if err := s.keep(was, next, status); err != nil {
 		return Diff{}, fmt.Errorf("sync the inventory: %w", err)
 	}
@@ -169,14 +201,18 @@ func age(s Status) any {
 }
 
 // Approve has the withheld answer of that digest be believed.
-func (s *Syncing) Approve(digest, who string) (Diff, error) {
-	s.syncs.Lock()
-	defer s.syncs.Unlock()
+func (s *Syncing) Approve(ctx context.Context, digest, who string) (Diff, error) {
+	end, err := s.take(ctx)
+	if err != nil {
+		return Diff{}, err
+	}
+	defer end()
 	was, status := s.Register()
 	next, diff, err := s.config.Rule.Approve(was, digest, time.Now().UTC())
 	if err != nil {
 		return Diff{}, err
 	}
+	status.Last = lastOf(was, next, diff, status.Last)
 	if err := s.keep(was, next, status); err != nil {
 		return Diff{}, fmt.Errorf("approve %q: %w", digest, err)
 	}
@@ -196,9 +232,20 @@ func (s *Syncing) keep(was, next Register, status Status) error {
 		return fmt.Errorf("keep the inventory's status in %s: %w", s.config.Dir, err)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.register, s.status = next, status
+	s.register, s.status, s.report = next, status, ReportOf(s.config.Site, next, status, s.config.Rule.Settle)
+	s.mu.Unlock()
+	if s.config.Told != nil {
+		s.config.Told(s.Report())
+	}
 	return nil
+}
+
+// lastOf counts the change that made a snapshot another; where it is the one before, what was counted last.
+func lastOf(was, next Register, d Diff, last *LastChange) *LastChange {
+	if next.Number == was.Number {
+		return last
+	}
+	return &LastChange{len(d.Added), len(d.Removed), len(d.Changed), len(d.Moved)}
 }
 
 // say logs what changed, and tells who follows.

@@ -67,7 +67,7 @@ func TestTheLastGoodListOutlivesARestartWhileTheSourceIsAway(t *testing.T) {
 	}
 	_ = s.Close()
 	after, again := opened(t, c).Register()
-	if !reflect.DeepEqual(after, before) || again != status {
+	if !reflect.DeepEqual(after, before) || !reflect.DeepEqual(again, status) {
 		t.Errorf("after a restart\n%+v\n%+v", after, again)
 	}
 	if after.Withheld == nil || after.Withheld.Gone != 17 {

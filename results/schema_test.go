@@ -39,6 +39,7 @@ func TestSchemasHaveTheFieldsOfTheirDocuments(t *testing.T) {
 		"skip.v1":           {results.Skip{}, nil},
 		"tally.v1":          {results.Tally{}, nil},
 		"dead.v1":           {results.DeadLetter{}, nil},
+		"act.v1":            {results.Act{}, nil},
 		"state.v1":          {results.State{}, nil},
 		"change.v1":         {results.Change{}, nil},
 		"incident.v1":       {results.Incident{}, nil},

@@ -28,34 +28,32 @@ type beliefs struct {
 }
 
 // openBeliefs opens the store and takes the API's address. from says where verdicts come from; close must follow. The address
-// may be empty: then nobody can ask. listed, which may be nil, says which BMCs there should be, and settle how long after its planned start
+// may be empty: then nobody can ask. settle says how long after its planned start
 // a round may be on the way.
 func (r Results) openBeliefs(
-	ctx context.Context, from follow.Config, again api.Rechecker, listed func() []inventory.BMC, settle time.Duration, log *slog.Logger,
+	ctx context.Context, from follow.Config, w around, settle time.Duration, log *slog.Logger,
 ) (*beliefs, error) {
 	store, err := sqlite.Open(ctx, r.Store)
 	if err != nil {
 		return nil, fmt.Errorf("results.store: %w", err)
 	}
 	b := &beliefs{store: store}
-	b.look = newOnlooker(from.Interval, settle, listed, func() time.Time { return b.follower.Stats().Listening }, log)
-	if err := r.begin(ctx, b, from, again, listed, log); err != nil {
+	b.look = newOnlooker(from.Interval, settle, w.listed, func() time.Time { return b.follower.Stats().Listening }, log)
+	if err := r.begin(ctx, b, from, w, log); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
 }
 
-func (r Results) begin(
-	ctx context.Context, b *beliefs, from follow.Config, again api.Rechecker, listed func() []inventory.BMC, log *slog.Logger,
-) (err error) {
+func (r Results) begin(ctx context.Context, b *beliefs, from follow.Config, w around, log *slog.Logger) (err error) {
 	from.Store, from.Keep, from.Facts, from.Log = b.store, r.keep(), r.Facts, log
 	from.Seen = b.look.seen
 	if b.follower, err = follow.Open(ctx, from); err != nil {
 		return fmt.Errorf("results.store: %w", err)
 	}
 	b.server, err = api.NewServer(api.Config{
-		Live: b.follower.Live(), Incidents: b.follower, Store: b.store, Labels: labels(from.Record), Recheck: again, Inventory: listed,
-		Pace: b.look.pace, Rounds: b.look.watch, Interval: from.Interval, Tokens: r.Tokens, Proxy: r.Proxy, Record: filepath.Join(r.Store, "acts.ndjson"), Log: log,
+		Live: b.follower.Live(), Incidents: b.follower, Store: b.store, Labels: labels(from.Record), Recheck: w.again, Inventory: w.listed, Inventories: w.inventories,
+		Pace: b.look.pace, Rounds: b.look.watch, Interval: from.Interval, Zones: r.zones(), Tokens: r.Tokens, Proxy: r.Proxy, Record: r.record(), Log: log,
 	})
 	if err != nil {
 		return err
@@ -75,6 +73,9 @@ func (r Results) begin(
 	log.Info("answering questions", "console", b.url()+"/", "api", b.url())
 	return nil
 }
+
+// record is the file that says who did what.
+func (r Results) record() string { return filepath.Join(r.Store, "acts.ndjson") }
 
 // labels are those of the inventory; nil where there is none.
 func labels(record func(inventory.ID) *inventory.BMC) func(inventory.ID) map[string]string {

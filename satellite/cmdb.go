@@ -227,28 +227,35 @@ func (c Config) sources(keyring inventory.Keyring, health *healthFields) (invent
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, source)
+		all = append(all, inventory.Named{Name: name, Source: source})
 	}
 	return inventory.OfSite{Source: all, Site: c.Site}, nil
 }
 
+// listeners are told what becomes of an inventory (inventory.SyncConfig); each may be nil.
+type listeners struct {
+	changed func(inventory.Register, inventory.Diff)
+	told    func(inventory.Report)
+	asked   func(r inventory.Request, done string)
+}
+
 // openSyncing begins to sync in the configured directory. The health fields of its sources are still, unless they are run.
-func (c Config) openSyncing(keyring inventory.Keyring, targets *inventory.Targets, changed func(inventory.Register, inventory.Diff), log *slog.Logger) (*inventory.Syncing, *healthFields, error) {
+func (c Config) openSyncing(keyring inventory.Keyring, targets *inventory.Targets, l listeners, log *slog.Logger) (*inventory.Syncing, *healthFields, error) {
 	health := &healthFields{site: c.Site, log: log}
 	source, err := c.sources(keyring, health)
 	if err != nil {
 		return nil, nil, err
 	}
 	syncing, err := inventory.OpenSyncing(inventory.SyncConfig{
-		Source: source, Logins: c.Login, Dir: c.CMDB.State, Every: cmp.Or(c.CMDB.Every, time.Minute), Changed: changed, Log: log,
+		Source: source, Logins: c.Login, Dir: c.CMDB.State, Every: cmp.Or(c.CMDB.Every, time.Minute), Site: c.Site, Changed: l.changed, Told: l.told, Asked: l.asked, Log: log,
 		Rule: inventory.Rule{Percent: c.CMDB.GonePercent, Least: c.CMDB.GoneLeast, Settle: c.CMDB.Settle, Quarantine: c.CMDB.Quarantine, Targets: targets},
 	})
 	return syncing, health, err
 }
 
 // takeSyncing is openSyncing for a process that stays: it waits for a command that syncs in the directory just now.
-func (c Config) takeSyncing(ctx context.Context, keyring inventory.Keyring, targets *inventory.Targets, changed func(inventory.Register, inventory.Diff), log *slog.Logger) (*inventory.Syncing, *healthFields, error) {
-	syncing, health, err := c.openSyncing(keyring, targets, changed, log)
+func (c Config) takeSyncing(ctx context.Context, keyring inventory.Keyring, targets *inventory.Targets, l listeners, log *slog.Logger) (*inventory.Syncing, *healthFields, error) {
+	syncing, health, err := c.openSyncing(keyring, targets, l, log)
 	if !errors.Is(err, inventory.ErrBusy) {
 		return syncing, health, err
 	}
@@ -263,7 +270,7 @@ func (c Config) takeSyncing(ctx context.Context, keyring inventory.Keyring, targ
 		case <-ctx.Done():
 			return nil, nil, context.Cause(ctx)
 		}
-		if syncing, health, err = c.openSyncing(keyring, targets, changed, log); !errors.Is(err, inventory.ErrBusy) {
+		if syncing, health, err = c.openSyncing(keyring, targets, l, log); !errors.Is(err, inventory.ErrBusy) {
 			return syncing, health, err
 		}
 	}

@@ -107,8 +107,11 @@ func (d *daemon) believe(ctx context.Context, stderr io.Writer) (err error) {
 	inside := new(bus.Memory)
 	d.tour.config.Bus = inside
 	from := follow.Config{Name: d.config.Satellite, Interval: d.config.Interval, Incidents: d.config.rule(), Record: d.fleet.Look}
-	d.beliefs, err = r.openBeliefs(ctx, from,
-		inProcess(inside, cmp.Or(d.config.Site, nameless)), d.fleet.BMCs, d.config.settle(), d.log)
+	w := around{again: inProcess(inside, cmp.Or(d.config.Site, nameless)), listed: d.fleet.BMCs}
+	if d.intake.syncing != nil {
+		w.inventories = ownInventory{d.intake.syncing}
+	}
+	d.beliefs, err = r.openBeliefs(ctx, from, w, d.config.settle(), d.log)
 	if err == nil && len(t.Desks) > 0 {
 		d.tickets, err = t.openInsider(ctx, d.beliefs, r, d.config.Satellite, stderr, d.log)
 	}

@@ -127,11 +127,11 @@ func demoBeliefs(ctx context.Context, dir string, bmcs []inventory.BMC, tour *to
 	tour.config.Bus = new(bus.Memory)
 	from := follow.Config{Name: tour.config.Name, Interval: tour.config.Interval, Incidents: incident.Defaults(tour.config.Interval), Record: records(bmcs)}
 	from.Incidents.Hold = demoHold
-	listed := func() []inventory.BMC { return bmcs }
-	b, err := r.openBeliefs(ctx, from, inProcess(tour.config.Bus, nameless), listed, demoSettle(), tour.config.Log)
+	w := around{again: inProcess(tour.config.Bus, nameless), listed: func() []inventory.BMC { return bmcs }}
+	b, err := r.openBeliefs(ctx, from, w, demoSettle(), tour.config.Log)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		r.Listen = "127.0.0.1:0"
-		b, err = r.openBeliefs(ctx, from, inProcess(tour.config.Bus, nameless), listed, demoSettle(), tour.config.Log)
+		b, err = r.openBeliefs(ctx, from, w, demoSettle(), tour.config.Log)
 	}
 	return b, err
 }

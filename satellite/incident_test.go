@@ -49,7 +49,7 @@ func feed(t *testing.T) *fedByHand {
 	from := follow.Config{Name: "test", Interval: 5 * time.Minute, Wait: 50 * time.Millisecond, Incidents: rule, Record: records(b.bmcs)}
 	ctx, stop := context.WithCancel(context.Background())
 	var err error
-	if b.beliefs, err = r.openBeliefs(ctx, from, nil, nil, time.Hour, slog.New(slog.NewTextHandler(io.Discard, nil))); err != nil {
+	if b.beliefs, err = r.openBeliefs(ctx, from, around{}, time.Hour, slog.New(slog.NewTextHandler(io.Discard, nil))); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)

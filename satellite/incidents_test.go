@@ -53,7 +53,7 @@ func watch(t *testing.T, plan bmcsim.Plan, change ...func(simulated, *tour)) *wa
 	rule.Hold = 3 * time.Second
 	r := defaultResults()
 	r.Store, r.Listen = t.TempDir(), ""
-	b, err := r.openBeliefs(t.Context(), follow.Config{Name: "demo", Interval: patience, Incidents: rule, Record: records(bmcs)}, nil, nil, time.Hour, tour.config.Log)
+	b, err := r.openBeliefs(t.Context(), follow.Config{Name: "demo", Interval: patience, Incidents: rule, Record: records(bmcs)}, around{}, time.Hour, tour.config.Log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,18 +78,27 @@ func (f *intake) ofSources(ctx context.Context) (err error) {
 	if err := c.needsSources(); err != nil {
 		return err
 	}
-	f.syncing, f.health, err = c.takeSyncing(ctx, f.daemon.keyring, f.targets, func(r inventory.Register, _ inventory.Diff) { f.set(ctx, r) }, f.log)
-	if err != nil {
+	if f.publish, err = c.publisher(ctx, f.log); err != nil {
 		return err
 	}
-	if f.publish, err = c.publisher(ctx, f.log); err != nil {
-		f.close()
+	l := listeners{changed: func(r inventory.Register, _ inventory.Diff) { f.set(ctx, r) }, asked: f.asked}
+	if f.publish != nil {
+		l.told = f.publish.Tell
+	}
+	if f.syncing, f.health, err = c.takeSyncing(ctx, f.daemon.keyring, f.targets, l, f.log); err != nil {
 		return err
 	}
 	r, status := f.syncing.Register()
 	f.sayAge(r, status)
 	f.set(ctx, r)
 	return nil
+}
+
+// asked writes down what a person had done by the command line, where people look for it.
+func (f *intake) asked(r inventory.Request, _ string) {
+	if beliefs := f.daemon.beliefs; beliefs != nil {
+		beliefs.server.Said(f.daemon.config.actOf(r))
+	}
 }
 
 // ofKafka begins with the last snapshot that this host was told of.

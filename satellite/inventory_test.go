@@ -30,8 +30,8 @@ type cmdbSite struct {
 	dir, config string
 }
 
-// goRoundByCMDB starts lamplighter all with a source of its own.
-func goRoundByCMDB(t *testing.T, fleet simulated) *cmdbSite {
+// goRoundByCMDB starts lamplighter all with a source of its own; results is that section, where %[1]s is its directory.
+func goRoundByCMDB(t *testing.T, fleet simulated, results string) *cmdbSite {
 	t.Helper()
 	s := &cmdbSite{simulated: fleet, dir: t.TempDir()}
 	s.config = filepath.Join(s.dir, "lamplighter.yaml")
@@ -45,7 +45,7 @@ ca_file: %[3]s
 memory: %[1]s/memory
 verdicts: %[1]s/verdicts.ndjson
 ping: [rmcp]
-results: {store: none}
+results: `+results+`
 interval: 1s
 every: {redfish-login: 0s, ipmi-login: 0s, power: 0s}
 `, s.dir, fleet.file("keyring.yaml"), fleet.file("ca.pem")))
@@ -93,7 +93,7 @@ func TestASiteFollowsItsCMDBAndNoFurtherThanItShould(t *testing.T) {
 	t.Parallel()
 	fleet := simulateN(t, 12)
 	all := fleet.BMCs()
-	s := goRoundByCMDB(t, fleet)
+	s := goRoundByCMDB(t, fleet, "{store: none}")
 	goesRound := func(what string, n int) {
 		t.Helper()
 		_, now := s.recent(t, 0)
@@ -295,7 +295,7 @@ func TestVerdictsAreTakenInUntilAnInventoryIsTold(t *testing.T) {
 	}
 	l.sites = map[string]inventory.Register{}
 	for site, id := range map[string]inventory.ID{"ams1": "a", "fra1": "b"} {
-		l.told(site, inventory.Register{Number: 1, BMCs: []inventory.BMC{{ID: id, Address: parseAddr(t, "10.0.0.1"), Protocol: inventory.Auto}}})
+		l.changed(site, inventory.Register{Number: 1, BMCs: []inventory.BMC{{ID: id, Address: parseAddr(t, "10.0.0.1"), Protocol: inventory.Auto}}})
 	}
 	if !l.knows("a") || !l.knows("b") || l.knows("c") || len(l.listed()) != 2 || l.listed()[0].ID != "a" {
 		t.Errorf("listed are %v", l.listed())

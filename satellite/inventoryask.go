@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +65,7 @@ func (c Config) request(ctx context.Context, r inventory.Request, stderr io.Writ
 	}
 	log := newLog(Log{Level: max(c.Log.Level, slog.LevelWarn), Format: c.Log.Format}, stderr)
 	_, targets := c.bounds(ctx, log)
-	syncing, _, err := c.openSyncing(keyring, targets, nil, slog.New(slog.DiscardHandler))
+	syncing, _, err := c.openSyncing(keyring, targets, listeners{}, slog.New(slog.DiscardHandler))
 	if errors.Is(err, inventory.ErrBusy) {
 		text, err := inventory.Ask(ctx, c.CMDB.State, r)
 		if err != nil && r.Approve == "" {
@@ -77,8 +78,12 @@ func (c Config) request(ctx context.Context, r inventory.Request, stderr io.Writ
 	}
 	defer func() { _ = syncing.Close() }()
 	text, err := syncing.Do(ctx, r)
-	if err != nil && r.Approve == "" {
+	switch {
+	case err == nil:
+		r.ID = rand.Text()
+		return text, c.writeDown(c.actOf(r))
+	case r.Approve == "":
 		return "", unanswered{err}
 	}
-	return text, err
+	return "", err
 }

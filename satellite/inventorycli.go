@@ -176,54 +176,14 @@ func newInventoryDiff() *cobra.Command {
 	return inventoryCommand("diff", "show what is withheld, and who is missing", "It changes nothing. lamplighter inventory approve DIGEST has what is withheld be believed.\n",
 		func(cmd *cobra.Command, s stock, format string) error {
 			s.heading(cmd.ErrOrStderr())
-			type line struct {
-				Change string     `json:"change"`
-				BMC    string     `json:"bmc"`
-				Was    string     `json:"was,omitempty"`
-				Is     string     `json:"is,omitempty"`
-				Since  *time.Time `json:"missing_since,omitempty"`
-			}
-			lines := []line{}
-			was := map[inventory.ID]inventory.BMC{}
-			for _, b := range s.BMCs {
-				was[b.ID] = b
-				if since, missing := s.Missing[b.ID]; missing {
-					lines = append(lines, line{"missing", string(b.ID), standsAt(b), "", &since})
-				}
-			}
-			if s.Withheld != nil {
-				diff := inventory.DiffOf(s.BMCs, s.Withheld.Answer.List())
-				for _, part := range []struct {
-					change string
-					bmcs   []inventory.BMC
-				}{{"added", diff.Added}, {"moved", diff.Moved}, {"changed", diff.Changed}} {
-					for _, b := range part.bmcs {
-						before := ""
-						if old, known := was[b.ID]; known {
-							before = standsAt(old)
-						}
-						lines = append(lines, line{part.change, string(b.ID), before, standsAt(b), nil})
-					}
-				}
-			}
+			lines := s.Differences()
 			rows := make([][]string, len(lines))
 			for i, l := range lines {
-				rows[i] = []string{l.Change, l.BMC, l.Was, l.Is}
+				rows[i] = []string{l.Change, string(l.BMC), l.Was, l.Is}
 			}
 			if err := printRows(cmd.OutOrStdout(), format, []string{"change", "bmc", "was", "is"}, rows, lines); err != nil || s.Withheld == nil {
 				return err
 			}
 			return exitUnavailable
 		})
-}
-
-// standsAt is where a BMC is, on one line.
-func standsAt(b inventory.BMC) string {
-	var words []string
-	for _, word := range []string{b.Address.String(), b.Site, b.Room, b.Row, b.Rack, unitLabel(b.Unit)} {
-		if word != "" {
-			words = append(words, word)
-		}
-	}
-	return strings.Join(words, " ")
 }

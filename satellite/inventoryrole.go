@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lamplighter/inventory"
+	"lamplighter/results/snapshot"
 	"lamplighter/satellite/metrics"
 )
 
@@ -77,7 +78,8 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 		return err
 	}
 	connection.Log = log
-	syncing, health, err := c.takeSyncing(ctx, keyring, targets, func(r inventory.Register, _ inventory.Diff) { publisher.Publish(r) }, log)
+	heard := c.published(publisher)
+	syncing, health, err := c.takeSyncing(ctx, keyring, targets, heard, log)
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -87,7 +89,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	defer func() { _ = syncing.Close() }()
 	r, status := syncing.Register()
 	log.Info("started", "site", c.Site, "number", r.Number, "bmcs", len(r.BMCs), "synced", status.Synced, "state", c.CMDB.State, "every", c.CMDB.Every)
-	publisher.Publish(r) // it may have ended before that was sent
+	heard.all(syncing) // it may have ended before that was sent
 	m, pulse := measured(syncing, health, keyring), metrics.NewPulse()
 	var ready metrics.Ready
 	ready.Need("inventory", func() error { return synced(syncing) })
@@ -106,6 +108,7 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 		group.Go(func() error { return run(ctx) })
 	}
 	group.Go(func() error { return onHangup(ctx, syncing.Soon) })
+	group.Go(func() error { return c.receiveRequests(ctx, syncing, log) })
 	group.Go(func() error { return health.run(ctx, health.ofKafka(connection)) })
 	group.Go(func() error { return pulse.Run(ctx, time.Second, func() { syncing.Register() }) })
 	if err := group.Wait(); err != nil {
@@ -114,6 +117,38 @@ func runInventory(ctx context.Context, c Config, stderr io.Writer) error {
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// published has Kafka told of what becomes of an inventory.
+func (c Config) published(p *snapshot.Publisher) listeners {
+	return listeners{
+		changed: func(r inventory.Register, _ inventory.Diff) { p.Publish(r) },
+		told: func(r inventory.Report) {
+			r.Reached = len(c.RabbitMQ.URLs) > 0
+			p.Tell(r)
+		},
+		asked: func(r inventory.Request, _ string) { p.Act(c.actOf(r)) },
+	}
+}
+
+// all tells how it stands.
+func (l listeners) all(s *inventory.Syncing) {
+	r, _ := s.Register()
+	l.changed(r, inventory.Diff{})
+	l.told(s.Report())
+}
+
+// receiveRequests does what people ask of the inventory over the site's RabbitMQ, if there is one. While that is away nobody can
+// ask, and all else goes on.
+func (c Config) receiveRequests(ctx context.Context, syncing *inventory.Syncing, log *slog.Logger) error {
+	if len(c.RabbitMQ.URLs) == 0 {
+		return nil
+	}
+	broker, err := c.openBus(ctx, log)
+	if err != nil {
+		return err
+	}
+	return withBus(ctx, broker, log, inventoryDesk(c, broker, syncing, log).Run)
 }
 
 // measured are the numbers of a process that syncs.

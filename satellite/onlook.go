@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -155,10 +156,11 @@ const auditAgain = 10 * time.Second
 
 // readAudit tells the watch what satellites write down for it, until ctx ends. A cluster without the topic is asked again.
 func (b *believer) readAudit(ctx context.Context) error {
-	for ctx.Err() == nil {
+	for back := actsBack; ctx.Err() == nil; back = audit.LookBack {
+		began := time.Now()
 		err := kafka.Read(ctx, b.kafka, kafka.Reading{
-			Topics: []string{kafka.AuditTopic}, From: time.Now().Add(-audit.LookBack), See: b.seeAudit,
-			Follow: func(time.Time) error { return nil },
+			Topics: []string{kafka.AuditTopic}, From: began.Add(-back), Follow: func(time.Time) error { return nil },
+			See: func(r kafka.Record) error { return b.seeAudit(r, began.Add(-audit.LookBack)) },
 		})
 		if ctx.Err() == nil {
 			b.log.Warn("what satellites write down for the audit cannot be read", "error", err)
@@ -171,15 +173,35 @@ func (b *believer) readAudit(ctx context.Context) error {
 	return nil
 }
 
-func (b *believer) seeAudit(r kafka.Record) error {
+// seeAudit takes a record in; what is for the audit only if it was sent after since.
+func (b *believer) seeAudit(r kafka.Record, since time.Time) error {
+	if r.Header("ce_type") == kafka.ActType {
+		return b.seeAct(r)
+	}
 	kind, wanted := auditKinds[r.Header("ce_type")]
 	site, _, ok := r.Source()
-	if !wanted || !ok || b.config.Site != "" && site != b.config.Site {
+	if !wanted || !ok || r.At.Before(since) || b.config.Site != "" && site != b.config.Site {
 		return nil
 	}
 	rounds, _ := strconv.ParseUint(r.Header("ce_rounds"), 10, 64)
 	if err := b.beliefs.look.watch.Take(kind, r.Value, min(rounds, 1<<20)); err != nil {
 		b.log.Debug("a record for the audit cannot be read", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "error", err)
+	}
+	return nil
+}
+
+// actsBack is how far back is read when the role results starts: what people did while it was down is to be written down, too.
+const actsBack = 24 * time.Hour
+
+// seeAct writes down what a person did by the command line, once.
+func (b *believer) seeAct(r kafka.Record) error {
+	var act results.Act
+	if err := json.Unmarshal(r.Value, &act); err != nil || act.Schema != results.ActSchema || act.ID == "" {
+		b.log.Warn("a record of what a person did cannot be read", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "error", err)
+		return nil
+	}
+	if b.config.Site == "" || act.Site == b.config.Site {
+		b.beliefs.server.Said(act)
 	}
 	return nil
 }

@@ -13,8 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lamplighter/checks"
-	"lamplighter/inventory"
-	"lamplighter/results/api"
 	"lamplighter/results/follow"
 	"lamplighter/results/kafka"
 	"lamplighter/satellite/metrics"
@@ -103,15 +101,17 @@ func (b *believer) open(ctx context.Context) (err error) {
 	if err := c.Results.made(); err != nil {
 		return err
 	}
-	var ask api.Rechecker // nil, and not a nil pointer in it, where there is no broker
+	var w around // nil, and not a nil pointer in it, where there is none
 	if len(c.RabbitMQ.URLs) > 0 {
-		ask = c.overRabbitMQ()
+		w.again = c.overRabbitMQ()
 	}
-	var listed func() []inventory.BMC
 	if b.roster != nil {
-		listed = b.roster.listed
+		w.listed = b.roster.listed
 	}
-	if b.beliefs, err = c.Results.openBeliefs(ctx, from, ask, listed, c.settle(), b.log); err != nil {
+	if c.Inventory == fromCMDB {
+		w.inventories = b.roster.told
+	}
+	if b.beliefs, err = c.Results.openBeliefs(ctx, from, w, c.settle(), b.log); err != nil {
 		return err
 	}
 	b.beliefs.measure(b.metrics)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // a container may have no database of zones
 
 	"lamplighter/results/api"
 	"lamplighter/results/store"
@@ -20,6 +21,7 @@ type Results struct {
 	Tokens string // the file of tokens; empty: this machine's own people only
 	// How long what happened is kept, and for how long a fact is good that no check confirms.
 	History, Repeats, Changes, Facts time.Duration
+	Zones                            []string  // SITE=ZONE, each site once
 	Proxy                            api.Proxy // where people sign in by a proxy
 }
 
@@ -27,6 +29,7 @@ func defaultResults() Results {
 	keep := store.DefaultKeep
 	return Results{
 		Store: "lamplighter.results", Listen: "127.0.0.1:9618",
+		Zones:   []string{},
 		History: keep.History, Repeats: keep.Repeats, Changes: keep.Changes, Facts: 7 * 24 * time.Hour,
 		Proxy: api.Proxy{UserHeader: "X-Remote-User", GroupsHeader: "X-Remote-Groups", Operators: []string{}, Viewers: []string{}},
 	}
@@ -41,6 +44,7 @@ func (r *Results) settings() []setting {
 		durationSetting("results.keep_repeats", &r.Repeats),
 		durationSetting("results.keep_changes", &r.Changes),
 		durationSetting("results.keep_facts", &r.Facts),
+		listed("results.zones", &r.Zones, "a list of SITE=ZONE, such as ams1=Europe/Amsterdam, each once", parseZone),
 		textSetting("results.proxy_socket", &r.Proxy.Socket),
 		textSetting("results.proxy_group", &r.Proxy.Group),
 		parsed("results.proxy_listen", &r.Proxy.Listen, "host:port, or nothing", parseListen),
@@ -63,6 +67,7 @@ func (r Results) validate(require func(ok bool, key, want string)) {
 	}
 	require(r.Proxy.Group == "" || r.Proxy.Socket != "", "results.proxy_group", "want results.proxy_socket, too")
 	require(!strings.EqualFold(r.Proxy.UserHeader, r.Proxy.GroupsHeader), "results.proxy_groups", "want another header than results.proxy_user")
+	require(len(r.zones()) == len(r.Zones), "results.zones", "want each site once")
 	require(r.Repeats <= r.History, "results.keep_repeats", "want at most results.keep_history, "+r.History.String())
 }
 
@@ -77,6 +82,25 @@ func parseHeader(s string) (string, error) {
 		return "", errWanted
 	}
 	return s, nil
+}
+
+// parseZone reads a site and its time zone, by the name that browsers know, too.
+func parseZone(s string) (string, error) {
+	site, zone, ok := strings.Cut(s, "=")
+	if _, err := time.LoadLocation(zone); !ok || site == "" || zone == "" || zone == "Local" || err != nil {
+		return "", errWanted
+	}
+	return s, nil
+}
+
+// zones are the time zones by site.
+func (r Results) zones() map[string]string {
+	all := map[string]string{}
+	for _, pair := range r.Zones {
+		site, zone, _ := strings.Cut(pair, "=")
+		all[site] = zone
+	}
+	return all
 }
 
 func parseGroup(s string) (string, error) {

@@ -21,7 +21,8 @@ type roster struct {
 	log    *slog.Logger
 	bmcs   atomic.Pointer[map[inventory.ID]*inventory.BMC]
 	fleet  atomic.Pointer[[]inventory.BMC]
-	stamp  time.Time // only run uses it, once it runs
+	told   *toldInventories // where they come from the CMDB
+	stamp  time.Time        // only run uses it, once it runs
 	// sites are the snapshots that were told of, where they come from the CMDB; only run uses them, once it runs.
 	sites map[string]inventory.Register
 }
@@ -30,7 +31,7 @@ type roster struct {
 const lookAgain = 30 * time.Second
 
 func readRoster(ctx context.Context, c Config, log *slog.Logger) (*roster, error) {
-	l := &roster{config: c, log: log}
+	l := &roster{config: c, log: log, told: c.toldInventories()}
 	if c.Inventory != fromCMDB {
 		return l, l.read(ctx)
 	}
@@ -58,11 +59,12 @@ func (l *roster) follow(ctx context.Context) error {
 	}
 	connection.Log = l.log
 	l.sites = map[string]inventory.Register{}
-	return snapshot.Following{Kafka: connection, Site: c.Site, Every: c.Site == "", Log: l.log, Changed: l.told}.Run(ctx)
+	return snapshot.Following{Kafka: connection, Site: c.Site, Every: c.Site == "", Log: l.log, Changed: l.changed, Told: l.told.told}.Run(ctx)
 }
 
-// told takes one site's snapshot beside those of the others.
-func (l *roster) told(site string, r inventory.Register) {
+// changed takes one site's snapshot beside those of the others.
+func (l *roster) changed(site string, r inventory.Register) {
+	l.told.synced(site, r)
 	l.sites[site] = r
 	all := inventory.Register{Made: r.Made}
 	for _, of := range l.sites {
@@ -72,10 +74,10 @@ func (l *roster) told(site string, r inventory.Register) {
 	slices.SortFunc(all.BMCs, func(a, b inventory.BMC) int { return cmp.Compare(a.ID, b.ID) })
 	all.BMCs = slices.CompactFunc(all.BMCs, func(a, b inventory.BMC) bool { return a.ID == b.ID }) // one that moves may be in both for a moment
 	l.hold(all.BMCs)
-	l.log.Info("the inventory is another", "site", site, "number", r.Number, "bmcs", len(r.BMCs))
 	if err := inventory.WriteFollowed(l.kept(), all); err != nil {
 		l.log.Error("the inventory is followed, but not kept for the next start", "error", err)
 	}
+	l.log.Info("the inventory is another", "site", site, "number", r.Number, "bmcs", len(r.BMCs))
 }
 
 func (l *roster) read(ctx context.Context) error {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lamplighter/checks"
+	"lamplighter/results/spool"
 	"lamplighter/satellite/actor"
 	"lamplighter/satellite/bus"
 	"lamplighter/satellite/bus/amqp"
@@ -113,8 +114,20 @@ func (d *daemon) serve(over bus.Bus) {
 	}
 	d.desk = command.NewDesk(command.Config{
 		Site: cmp.Or(d.config.Site, nameless), Satellite: d.config.Satellite, Bus: over, Owner: d.satellite.Owner, Request: d.satellite.Request,
-		Memory: d.tour.memory, Log: d.log,
+		Memory: d.tour.memory, Did: d.did, Log: d.log,
 	})
+}
+
+// did writes down what a person had done by the command line, where the role results reads it.
+func (d *daemon) did(ctx context.Context, r command.Request) error {
+	if d.sinks.kafka == nil {
+		return nil
+	}
+	record, err := spool.OfAct(r.Act(d.config.Site, time.Now()))
+	if err != nil {
+		return err
+	}
+	return d.sinks.kafka.Record(ctx, record)
 }
 
 // mailboxes are those whose depth is measured, by what metrics call them.

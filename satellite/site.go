@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"lamplighter/inventory"
+	"lamplighter/results"
+	"lamplighter/results/api"
 	"lamplighter/satellite/bus"
 	"lamplighter/satellite/command"
 	"lamplighter/satellite/memory"
@@ -135,16 +138,28 @@ func (c Config) onMemory(work func(*memory.Memory) error) error {
 	return errors.Join(work(m), m.Close())
 }
 
-// doAlone does a request on the memory file.
+// doAlone does a request on the memory file, and writes down who did it.
 func (c Config) doAlone(cmd *cobra.Command, r command.Request) error {
-	r.Who = who()
+	r.Who, r.ID = who(), rand.Text()
 	return c.onMemory(func(m *memory.Memory) error {
 		done, err := command.Do(cmd.Context(), m, r)
-		if err == nil {
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), done)
+		if err != nil {
+			return err
 		}
-		return err
+		_, err = fmt.Fprintln(cmd.OutOrStdout(), done)
+		return errors.Join(err, c.writeDown(r.Act(c.Site, time.Now())))
 	})
+}
+
+// writeDown puts what a person did into the record of the process that serves the console on this machine, if one does.
+func (c Config) writeDown(act results.Act) error {
+	if c.Results.off() {
+		return nil
+	}
+	if err := api.WriteDown(c.Results.record(), act); err != nil {
+		return fmt.Errorf("it is done, and is not in the log of who did what: %w", err)
+	}
+	return nil
 }
 
 // listed is the BMC of the configured inventory that is meant.

@@ -17,6 +17,7 @@ import (
 	"lamplighter/checks/peers"
 	"lamplighter/inventory"
 	"lamplighter/results"
+	"lamplighter/results/kafka"
 	"lamplighter/satellite/bus"
 	"lamplighter/satellite/schedule"
 )
@@ -185,9 +186,23 @@ func killSwitch(t *testing.T, x *exchange) {
 	if !slices.ContainsFunc(p.verdicts(t), func(v results.Verdict) bool { return v.Reason == checks.SelfStopped }) {
 		t.Error("no verdict says that it was stopped")
 	}
+	eventually(t, 20*time.Second, "who stopped the site, and had it go on, is on Kafka once each", func() bool {
+		return slices.Equal(p.acts(), []string{"stop " + who() + " flood in room 3", "go " + who() + " "})
+	})
 	p.stop(t, "sat-a", "sat-b")
 	p.wantAll(t, from, to, schedule.Stopped, schedule.Running, schedule.Overload)
 	p.nothingLeft(t)
+}
+
+// acts are what people did to the site, as Kafka has it.
+func (p *pair) acts() (all []string) {
+	for _, r := range p.exchange.site(p.site) {
+		var a results.Act
+		if headerOf(r, "ce_type") == kafka.ActType && json.Unmarshal(r.Value, &a) == nil {
+			all = append(all, a.Do+" "+a.Who+" "+a.Note)
+		}
+	}
+	return all
 }
 
 // wantAll wants a verdict of each round due in a time, or a record that says why not.

@@ -43,9 +43,15 @@ type Me struct {
 	Scope Scope  `json:"scope"`
 	// Local: on this machine, without signing in.
 	Local bool `json:"local"`
+	// Zones are the time zones of sites, by their IANA names.
+	Zones map[string]string `json:"zones"`
 }
 
 // me answers with who asks: GET /me.
 func (s *Server) me(w http.ResponseWriter, _ *http.Request, a ask) error {
-	return reply(w, Me{a.who.name, a.who.scope, a.who.home})
+	zones := s.Zones
+	if zones == nil {
+		zones = map[string]string{}
+	}
+	return reply(w, Me{a.who.name, a.who.scope, a.who.home, zones})
 }

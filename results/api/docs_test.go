@@ -32,7 +32,14 @@ func TestEveryExampleOfTheDocsRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s := newSynced(t, "ams1", numbered(0, 10)...)
+	s.says(numbered(0, 3)...)
+	if _, err := s.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	digest := s.Report().Withheld.Digest
 	f := newFleet(t, func(f *fleet) {
+		f.inventories = s
 		f.recheck = rechecker(func(_ context.Context, _ string, _ inventory.ID, _ string, each func(Step) error) error {
 			return errors.Join(each(Step{Kind: "accepted", Satellite: "sat-a"}), each(Step{Kind: "done"}))
 		})
@@ -46,7 +53,7 @@ func TestEveryExampleOfTheDocsRuns(t *testing.T) {
 			silence = all[0].ID
 		}
 		return strings.NewReplacer("127.0.0.1:9618", f.address, "ROUND", url.PathEscape(round), "POSITION", get[snapshotOf](f, "/snapshot").Since,
-			"/INCIDENT", "/"+f.incident("bmc-00001").ID, "/SILENCE", "/"+silence).Replace(line)
+			"/INCIDENT", "/"+f.incident("bmc-00001").ID, "/SILENCE", "/"+silence, "DIGEST", digest).Replace(line)
 	}
 	var shown []string
 	for _, block := range bashBlock.FindAllStringSubmatch(string(text), -1) {

@@ -31,23 +31,24 @@ import (
 
 // fleet is the role results with a real store in a directory of its own, fed by hand.
 type fleet struct {
-	t         testing.TB
-	dir       string
-	address   string // to listen on again after a restart
-	recheck   Rechecker
-	tokens    string
-	proxy     Proxy
-	wrap      func(Store) Store // what the API is given for a store
-	between   func(Incidents) Incidents
-	labels    func(inventory.ID) map[string]string
-	secrets   []string // that no answer, log or file may hold
-	log       *lines
-	store     *sqlite.SQLite
-	follower  *follow.Follower
-	server    *Server
-	stop      func()
-	inventory func() []inventory.BMC
-	rounds    *audit.Watch // which rounds are missing; nil: nobody knows
+	t           testing.TB
+	dir         string
+	address     string // to listen on again after a restart
+	recheck     Rechecker
+	tokens      string
+	proxy       Proxy
+	wrap        func(Store) Store // what the API is given for a store
+	between     func(Incidents) Incidents
+	labels      func(inventory.ID) map[string]string
+	secrets     []string // that no answer, log or file may hold
+	log         *lines
+	store       *sqlite.SQLite
+	follower    *follow.Follower
+	server      *Server
+	stop        func()
+	inventory   func() []inventory.BMC
+	inventories Inventories
+	rounds      *audit.Watch // which rounds are missing; nil: nobody knows
 
 	mu  sync.Mutex // guards due
 	due time.Time  // of the newest round
@@ -111,7 +112,7 @@ func (f *fleet) start() {
 	if f.between != nil {
 		incidents = f.between(incidents)
 	}
-	server, err := NewServer(Config{Live: follower.Live(), Incidents: incidents, Store: asked, Labels: f.labels, Inventory: f.inventory, Recheck: f.recheck, Tokens: f.tokens, Proxy: f.proxy,
+	server, err := NewServer(Config{Live: follower.Live(), Incidents: incidents, Store: asked, Labels: f.labels, Inventory: f.inventory, Inventories: f.inventories, Recheck: f.recheck, Tokens: f.tokens, Proxy: f.proxy,
 		Pace: going, Rounds: f.rounds, Interval: 5 * time.Minute,
 		Record: filepath.Join(f.dir, "acts.ndjson"), Log: slog.New(slog.NewTextHandler(f.log, nil))})
 	if err != nil {

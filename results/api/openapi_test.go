@@ -18,6 +18,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"lamplighter/inventory"
 	"lamplighter/results"
 	"lamplighter/results/audit"
 	"lamplighter/results/pace"
@@ -160,6 +161,8 @@ func TestTheDocumentsSchemasHaveTheFieldsOfTheirTypes(t *testing.T) {
 		"CertificateDay": CertificateDay{}, "Satellites": Satellites{}, "Cover": Cover{}, "Satellite": Satellite{}, "Rounds": Rounds{}, "SiteRounds": audit.Site{},
 		"RoundsRead": audit.Stats{}, "SatelliteRounds": audit.Satellite{}, "LostRound": audit.Loss{}, "SilentBMC": audit.Silence{},
 		"Paint": results.Paint{}, "StateCode": results.StateCode{}, "Overlay": Overlay{}, "Codes": Codes{}, "RechecksBody": rechecksBody{}, "BulkStep": BulkStep{},
+		"Listing": Listing{}, "Groups": Groups{}, "Group": Group{}, "Strips": Strips{}, "Strip": Strip{}, "Inventory": Inventory{}, "InventorySource": inventory.SourceStatus{}, "InventoryChange": inventory.LastChange{}, "InventoryConflict": inventory.Conflict{},
+		"InventoryHeld": inventory.Held{}, "InventoryDifference": inventory.Difference{}, "InventoryBody": inventoryBody{}, "InventoryDone": InventoryDone{},
 	} {
 		all, required := fieldsOf(reflect.TypeOf(of))
 		schema, _ := d.at("components", "schemas", name).(map[string]any)

@@ -74,10 +74,14 @@ type Config struct {
 	// Inventory is which BMCs there should be and where they stand, the same slice until there is another reading; nil where the
 	// process does not know. It is called often, and nothing of the slice may change.
 	Inventory func() []inventory.BMC
+	// Inventories are how that follows the CMDB; nil: it does not.
+	Inventories Inventories
 	// Pace is how rounds go, Rounds which are missing; nil: nothing is known of it. Interval is how often a BMC is asked.
 	Pace     *pace.Pace
 	Rounds   *audit.Watch
 	Interval time.Duration
+	// Zones are the time zones of sites, by their IANA names.
+	Zones map[string]string
 	// Tokens is the file of tokens; without one the API listens on loopback only.
 	Tokens string
 	// Proxy is where people sign in by a proxy of their own; the zero value is nowhere.
@@ -101,6 +105,7 @@ type Server struct {
 	console   *console.Console
 	tokens    *Tokens
 	record    *record
+	past      past
 	open      bool // who is on this machine needs no token
 	listener  net.Listener
 	proxies   []net.Listener // where only the proxy can come

@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"lamplighter/checks/peers"
 	"lamplighter/results/api"
+	"lamplighter/results/store"
 )
 
 // run runs a program of node_modules with its output in the test's log.
@@ -90,6 +92,9 @@ func TestTheConsoleInABrowser(t *testing.T) {
 	}
 	env = append(env, "LAMPLIGHTER_CHROMIUM="+chromium, "LAMPLIGHTER_URL="+url, fmt.Sprintf("LAMPLIGHTER_PID=%d", pid),
 		"LAMPLIGHTER_HOSTILE="+startHostile(t, ""), "LAMPLIGHTER_GUARDED="+startHostile(t, tokens), "LAMPLIGHTER_TOKEN="+token, "LAMPLIGHTER_TOKENS="+tokens)
+	sites := fourSites(t)
+	inventories, _ := serve(t, "", store.Batch{}, sync.OnceValue(sites.fleet), sites)
+	env = append(env, "LAMPLIGHTER_INVENTORY="+inventories)
 	specs := strings.Fields(os.Getenv("LAMPLIGHTER_SPECS"))
 	run(t, 15*time.Minute, env, node, append([]string{"node_modules/@playwright/test/cli.js", "test", "--forbid-only"}, specs...)...)
 }

@@ -1,5 +1,5 @@
 // Package console is what people see of the role results in a browser: ES modules of our own, a style sheet and an icon, served as
-// they lie in web/. Nothing is built, nothing comes from elsewhere, and the browser is told to take nothing else.
+// they lie in web/, line by line, but for their comments. Nothing is built, nothing comes from elsewhere, and the browser is told to take nothing else.
 //
 // Package api mounts it beside the API, which is all that it asks. docs/console.md shows it.
 package console
@@ -39,10 +39,10 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 // Pages are the paths that a person can open; the browser's own router knows the same (web/route.js).
-var Pages = []string{"/", "/site", "/rack", "/bmc", "/search", "/incidents", "/incidents/{id}", "/silences", "/satellites", "/chain", "/audit"}
+var Pages = []string{"/", "/site", "/rack", "/bmc", "/search", "/incidents", "/incidents/{id}", "/silences", "/satellites", "/chain", "/inventory", "/audit"}
 
 // Acts are what people can do, as the audit of their acts calls it.
-var Acts = []string{"ack", "unack", "recheck", "silence", "maintenance", "end", "sign_in"}
+var Acts = []string{"ack", "unack", "recheck", "silence", "maintenance", "end", "sign_in", "stop", "go", "fence_clear", "inventory_sync", "inventory_approve"}
 
 // Console has the files in memory, each also compressed.
 type Console struct {
@@ -77,6 +77,9 @@ var read = sync.OnceValues(func() (*Console, error) {
 			return err
 		}
 		name = strings.TrimPrefix(name, "web/")
+		if ext := path.Ext(name); ext == ".js" || ext == ".css" {
+			text = withoutComments(text)
+		}
 		fmt.Fprintf(sum, "%s %d\n%s", name, len(text), text)
 		c.files[name] = newFile(mime.TypeByExtension(path.Ext(name)), text)
 		return nil
@@ -88,6 +91,34 @@ var read = sync.OnceValues(func() (*Console, error) {
 	c.shell, err = c.newShell()
 	return c, err
 })
+
+// withoutComments empties the lines that are comment and nothing else: types and reasons are for who reads the repository, and a sixth of what would be sent.
+// All other lines stay as they are, and where they are. A comment that shares a line with code stays whole.
+func withoutComments(text []byte) []byte {
+	lines := bytes.Split(text, []byte("\n"))
+	for n := 0; n < len(lines); n++ {
+		line := bytes.TrimSpace(lines[n])
+		last := n
+		switch {
+		case bytes.HasPrefix(line, []byte("//")):
+		case bytes.HasPrefix(line, []byte("/*")):
+			for last < len(lines) && !bytes.Contains(lines[last], []byte("*/")) {
+				last++
+			}
+			if last == len(lines) || !bytes.HasSuffix(bytes.TrimSpace(lines[last]), []byte("*/")) {
+				n = last
+				continue
+			}
+		default:
+			continue
+		}
+		for ; n < last; n++ {
+			lines[n] = nil
+		}
+		lines[n] = nil
+	}
+	return bytes.Join(lines, []byte("\n"))
+}
 
 // Squeeze compresses the files by Brotli, at its best, which takes a second or two: nobody waits for it, and gzip is sent meanwhile. It
 // ends early with ctx.

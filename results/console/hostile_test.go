@@ -162,6 +162,19 @@ func past(now time.Time) store.Batch {
 // startHostile serves the hostile fleet, and says where. With a file of tokens who asks has to sign in.
 func startHostile(t *testing.T, tokens string) (url string) {
 	t.Helper()
+	fleet := hostileFleet()
+	url, emit := serve(t, tokens, past(time.Now().UTC().Truncate(time.Millisecond)), func() []inventory.BMC { return fleet }, hostileSite(t, fleet))
+	for i, b := range fleet[:len(fleet)-1] { // the last one was never heard of
+		if err := emit(hostileVerdict(i, b)); err != nil {
+			t.Fatalf("%s: %v", b.ID, err)
+		}
+	}
+	return url
+}
+
+// serve serves BMCs, says where, and takes verdicts. What was before is in the store.
+func serve(t *testing.T, tokens string, before store.Batch, listed func() []inventory.BMC, inventories api.Inventories) (url string, emit func(results.Verdict) error) {
+	t.Helper()
 	address := "127.0.0.1:0"
 	if tokens != "" {
 		address = "0.0.0.0:0"
@@ -171,12 +184,11 @@ func startHostile(t *testing.T, tokens string) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := kept.Put(ctx, past(time.Now().UTC().Truncate(time.Millisecond))); err != nil {
+	if _, err := kept.Put(ctx, before); err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	fleet, going := hostileFleet(), pace.New(time.Now())
-	listed := func() []inventory.BMC { return fleet }
+	going := pace.New(time.Now())
 	rounds := audit.NewWatch(audit.WatchConfig{Interval: time.Hour, Fleet: listed, Listening: time.Now})
 	seen := func(v *results.Verdict, n int, facts []results.Fact, _ bool) {
 		going.See(v, facts, time.Now())
@@ -186,7 +198,7 @@ func startHostile(t *testing.T, tokens string) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := api.NewServer(api.Config{Live: follower.Live(), Incidents: follower, Store: kept, Inventory: listed, Tokens: tokens,
+	server, err := api.NewServer(api.Config{Live: follower.Live(), Incidents: follower, Store: kept, Inventory: listed, Inventories: inventories, Zones: map[string]string{"ams1": "Europe/Amsterdam"}, Tokens: tokens,
 		Pace: going, Rounds: rounds, Interval: 5 * time.Minute, Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -204,14 +216,6 @@ func startHostile(t *testing.T, tokens string) (url string) {
 			t.Error(err)
 		}
 	})
-	for i, b := range fleet {
-		if i == len(fleet)-1 {
-			break // one that was never heard of
-		}
-		if err := follower.Emit(ctx, hostileVerdict(i, b)); err != nil {
-			t.Fatalf("%s: %v", b.ID, err)
-		}
-	}
 	_, port, _ := net.SplitHostPort(server.Address())
-	return "http://127.0.0.1:" + port
+	return "http://127.0.0.1:" + port, func(v results.Verdict) error { return follower.Emit(ctx, v) }
 }

@@ -4,7 +4,7 @@
  * @typedef {"available" | "degraded" | "unavailable" | "unknown"} Health
  * @typedef {{ who: string, note: string, at: string, until?: string }} Ack
  * @typedef {{ silence: string, kind: "silence" | "maintenance", until: string }} Silenced
- * @typedef {{ name: string, scope: "viewer" | "operator", local: boolean }} Me
+ * @typedef {{ name: string, scope: "viewer" | "operator", local: boolean, zones: Record<string, string> }} Me
  *
  * @typedef {{ site: string, room: string, row: string, rack: string, letters: string }} MapRack
  * @typedef {{ map: string, seq: number, at: string, placed: boolean, racks: MapRack[], marks: Record<string, string> }} FleetMap
@@ -49,6 +49,13 @@
  * @typedef {{ from: string, until: string, rounds: number, check: string, checks: (CheckPace & { before: CheckPace | null })[],
  *   groups: (CheckPace & { vendor: string, firmware: string, other: boolean, rounds: number })[] }} Chain
  * @typedef {{ at: string, days: { day: string, count: number }[], over: number, later: number, none: number }} Certificates
+ * @typedef {{ name: string, synced?: string, bmcs: number, read: number, of: number, tried?: string, error?: string }} Source
+ * @typedef {{ site: string, at: string, every_s: number, number: number, made?: string, bmcs: number, synced?: string, read: number, of: number, tried?: string, error?: string, sources?: Source[],
+ *   last?: { added: number, removed: number, changed: number, moved: number }, missing: number, conflicts: number, hindering: number, listed: { kind: string, bmcs?: string[], text: string }[],
+ *   withheld: { digest: string, since: string, until: string, gone: number, of: number, first: string, added: number, changed: number, moved: number } | null,
+ *   waiting: { change: string, bmc: string, was?: string, is?: string, missing_since?: string }[], late: boolean, barred: string }} Inventory
+ * @typedef {{ site: string, bmc?: string, looks: string, total: number, worst: number, worst_at?: string }} Strip
+ * @typedef {{ at: string, from: "cmdb" | "file" | "none", bmcs: number, items: Inventory[] }} Listing
  * @typedef {{ known: boolean, settle_s: number, sites: { site: string, expected: number, lost: number, silent: number }[] }} Rounds
  * @typedef {{ bmc: string, incident?: string, site: string, rack: string, unit: number, health: Health, field: string, value: string }} Hit
  */

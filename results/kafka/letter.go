@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ type Letter struct {
 	Key   string
 	// ID is CloudEvents' ce_id.
 	ID     string
+	Type   string // ce_type; "": the topic
 	Schema string // urn:lamplighter:state:v1
 	// Position, if there is one, is an extension of ours, ce_position: how far the sender had read when it wrote the record.
 	Position string
@@ -90,7 +92,7 @@ func (c Config) letter(l Letter) *sarama.ProducerMessage {
 	for _, header := range [][2]string{
 		{"ce_specversion", "1.0"},
 		{"ce_id", l.ID},
-		{"ce_type", l.Topic},
+		{"ce_type", cmp.Or(l.Type, l.Topic)},
 		{"ce_source", "/results/" + url.PathEscape(c.Satellite)},
 		{"ce_time", l.At.UTC().Format(time.RFC3339Nano)},
 		{"ce_subject", l.Key},

@@ -14,7 +14,7 @@ import (
 // The topics that records go to; Topics has all.
 const (
 	VerdictTopic = "bmc.verdict.v1"
-	AuditTopic   = "bmc.audit.v1" // gaps, skips, tallies
+	AuditTopic   = "bmc.audit.v1" // gaps, skips, tallies, acts
 	DeadTopic    = "bmc.dead.v1"
 	StateTopic   = "bmc.state.v1"  // compacted: the newest state of each BMC
 	ChangeTopic  = "bmc.change.v1" // what changed in it
@@ -23,7 +23,7 @@ const (
 	SilenceTopic  = "bmc.silence.v1"  // compacted: the newest of each silence and maintenance
 	TicketTopic   = "bmc.ticket.v1"   // compacted: what each desk has of each incident
 
-	InventoryTopic = "bmc.inventory.v1" // compacted: the newest record of each BMC, and of each site's snapshot
+	InventoryTopic = "bmc.inventory.v1" // compacted: the newest record of each BMC, of each site's snapshot, and what who syncs says of it
 )
 
 // What records are called in CloudEvents' header ce_type.
@@ -33,7 +33,11 @@ const (
 	SkipType    = "bmc.skip.v1"
 	TallyType   = "bmc.tally.v1"
 	DeadType    = DeadTopic
+	ActType     = "bmc.act.v1"
 )
+
+// ActSchemaURN is an act's ce_dataschema.
+const ActSchemaURN = "urn:lamplighter:act:v1"
 
 // Where a kind of record goes and what it is called in CloudEvents' headers.
 var kinds = map[spool.Kind]struct{ topic, name, schema string }{
@@ -41,6 +45,7 @@ var kinds = map[spool.Kind]struct{ topic, name, schema string }{
 	spool.Gap:        {AuditTopic, GapType, "urn:lamplighter:gap:v1"},
 	spool.Skip:       {AuditTopic, SkipType, "urn:lamplighter:skip:v1"},
 	spool.Tally:      {AuditTopic, TallyType, "urn:lamplighter:tally:v1"},
+	spool.Act:        {AuditTopic, ActType, ActSchemaURN},
 	spool.DeadLetter: {DeadTopic, DeadType, "urn:lamplighter:dead:v1"},
 }
 

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -20,7 +21,9 @@ type Following struct {
 	Dir string
 	// Changed is told of each whole snapshot of a site, when it is another than the one before.
 	Changed func(site string, r inventory.Register)
-	Log     *slog.Logger
+	// Told, if any, is told what who syncs a site's inventory says of it.
+	Told func(inventory.Report)
+	Log  *slog.Logger
 }
 
 // Run follows until ctx ends, and then returns nil. While Kafka is away what was told last holds.
@@ -54,6 +57,9 @@ func (f Following) once(ctx context.Context, told map[string]uint64) error {
 		Topics: []string{kafka.InventoryTopic},
 		See: func(r kafka.Record) error {
 			site, _, ok := Site(string(r.Key))
+			if !ok && f.Told != nil && (f.Every || outOfKey.Replace(string(r.Key)) == f.Site) {
+				f.tell(r)
+			}
 			if !ok || !f.Every && site != f.Site {
 				return nil
 			}
@@ -74,6 +80,19 @@ func (f Following) once(ctx context.Context, told map[string]uint64) error {
 			return nil
 		},
 	})
+}
+
+// tell tells what who syncs says.
+func (f Following) tell(r kafka.Record) {
+	var d ReportDocument
+	err := json.Unmarshal(r.Value, &d)
+	switch {
+	case len(r.Value) == 0:
+	case err != nil || d.Schema != ReportSchema || d.Site != outOfKey.Replace(string(r.Key)):
+		f.Log.Warn("what an inventory's process says on kafka cannot be read", "site", string(r.Key), "error", err)
+	default:
+		f.Told(d.Report)
+	}
 }
 
 // take takes a site's snapshot, if it is whole and another.

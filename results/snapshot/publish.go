@@ -2,17 +2,26 @@ package snapshot
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"lamplighter/inventory"
+	"lamplighter/results"
 	"lamplighter/results/kafka"
+	"lamplighter/results/spool"
 )
 
 // schemaURN is CloudEvents' ce_dataschema.
-const schemaURN = "urn:lamplighter:inventory:v1"
+const (
+	schemaURN = "urn:lamplighter:inventory:v1"
+	reportURN = "urn:lamplighter:inventory_report:v1"
+)
 
 // Publisher has the topic follow a register. Run may be called once.
 type Publisher struct {
@@ -23,6 +32,9 @@ type Publisher struct {
 	newest atomic.Pointer[inventory.Register]
 	news   chan struct{}
 	sent   atomic.Uint64
+
+	mu      sync.Mutex
+	letters []kafka.Letter // that wait to be sent, oldest first
 }
 
 // NewPublisher makes one that has nothing to publish yet.
@@ -36,10 +48,72 @@ func (p *Publisher) Publish(r inventory.Register) {
 		return
 	}
 	p.newest.Store(&r)
+	p.wake()
+}
+
+func (p *Publisher) wake() {
 	select {
 	case p.news <- struct{}{}:
 	default:
 	}
+}
+
+// Tell has Run publish what is to be said of the inventory soon. What was said before and is not sent yet is forgotten.
+func (p *Publisher) Tell(r inventory.Report) {
+	value, err := json.Marshal(ReportDocument{ReportSchema, r})
+	if err != nil {
+		p.Log.Error("what is to be said of the inventory cannot be encoded", "error", err)
+		return
+	}
+	p.post(kafka.Letter{Topic: kafka.InventoryTopic, Key: inKey.Replace(p.Site), ID: fmt.Sprintf("%s@%s", p.Site, r.At.Format(time.RFC3339Nano)), Schema: reportURN, At: r.At, Value: value})
+}
+
+// Act has Run write down what a person did.
+func (p *Publisher) Act(a results.Act) {
+	record, err := spool.OfAct(a)
+	if err != nil {
+		p.Log.Error("what a person did cannot be encoded", "error", err)
+		return
+	}
+	p.post(kafka.Letter{Topic: kafka.AuditTopic, Key: p.Kafka.Satellite, ID: record.ID, Type: kafka.ActType, Schema: kafka.ActSchemaURN, At: a.At, Value: record.Value})
+}
+
+// mostLetters is how many wait while Kafka is away; the oldest go then.
+const mostLetters = 1000
+
+func (p *Publisher) post(l kafka.Letter) {
+	p.mu.Lock()
+	p.letters = slices.DeleteFunc(p.letters, func(old kafka.Letter) bool { return old.Topic == kafka.InventoryTopic && l.Topic == old.Topic })
+	p.letters = p.letters[max(0, len(p.letters)-mostLetters+1):]
+	if l.Topic == kafka.InventoryTopic { // it waits for no other: that one may not be allowed
+		p.letters = slices.Insert(p.letters, 0, l)
+	} else {
+		p.letters = append(p.letters, l)
+	}
+	p.mu.Unlock()
+	p.wake()
+}
+
+// send sends what waits.
+func (p *Publisher) send(ctx context.Context, post *kafka.Post) error {
+	p.mu.Lock()
+	all := slices.Clone(p.letters)
+	p.mu.Unlock()
+	if len(all) == 0 {
+		return nil
+	}
+	n, err := post.Send(ctx, all)
+	if errors.Is(err, kafka.ErrRefused) {
+		p.Log.Error("kafka refuses what is said of the inventory", "id", all[n].ID, "error", err)
+		n, err = n+1, nil
+		defer p.wake()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.letters = slices.DeleteFunc(p.letters, func(l kafka.Letter) bool {
+		return slices.ContainsFunc(all[:n], func(sent kafka.Letter) bool { return sent.ID == l.ID })
+	})
+	return err
 }
 
 // Sent is the number of the newest register that is on Kafka; 0: none is, as far as this process knows.
@@ -62,8 +136,12 @@ func (p *Publisher) Run(ctx context.Context) error {
 		case <-p.news:
 		case <-again.C:
 		}
+		if err := p.send(ctx, post); err != nil && ctx.Err() == nil {
+			p.Log.Warn("what is to be said of the inventory is not on kafka yet", "error", err)
+			again.Reset(5 * time.Second)
+		}
 		r := p.newest.Load()
-		if r == nil {
+		if r == nil || topic != nil && p.sent.Load() == r.Number {
 			continue
 		}
 		err := p.bring(ctx, post, &topic, *r)

@@ -36,6 +36,16 @@ type Document struct {
 	Sum  string         `json:"sum,omitempty"` // of the BMCs' hashes (the first 8 bytes of the SHA-256 of the record), exclusive or
 }
 
+// ReportSchema is what a ReportDocument says that it is.
+const ReportSchema = "lamplighter.inventory_report.v1"
+
+// ReportDocument is the record under a site's name alone, without a slash, which those who only want the fleet pass over: what the
+// process that publishes says of its inventory.
+type ReportDocument struct {
+	Schema string `json:"schema"`
+	inventory.Report
+}
+
 // key is a record's; of the snapshot itself without an ID. A site's name may have slashes; it is written as it is otherwise.
 func key(site string, id inventory.ID) string { return inKey.Replace(site) + "/" + string(id) }
 

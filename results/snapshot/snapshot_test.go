@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"lamplighter/inventory"
+	"lamplighter/results"
 	"lamplighter/results/kafka"
 	"lamplighter/results/schematest"
 )
@@ -281,6 +282,69 @@ func TestFollowersHaveWhatIsPublishedAndKeepItOnTheirDisks(t *testing.T) {
 	}
 	if kept, err := inventory.ReadFollowed(dir); err != nil || kept.Number != 3 || len(kept.BMCs) != 0 {
 		t.Errorf("kept %d with %d BMCs, %v", kept.Number, len(kept.BMCs), err)
+	}
+}
+
+// What who syncs says of its inventory comes to those who want it, the newest only; who wants the fleet alone passes it over.
+func TestWhatIsSaidOfAnInventoryComesToThoseWhoWantIt(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, kafka.InventoryTopic, kafka.AuditTopic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	config := kafka.Config{Brokers: cluster.ListenAddrs(), Site: "ams1", Satellite: "inventory"}
+	p := NewPublisher(config, "ams1", log)
+	report := func(bmcs int) inventory.Report {
+		r, s := register(1, fleet(1, 2)), inventory.Status{Error: "netbox is away", Sources: []inventory.SourceStatus{{Name: "netbox"}}, Last: &inventory.LastChange{Added: 2}}
+		r.Conflicts, r.Missing = []inventory.Conflict{{Kind: inventory.NoRack, Text: "x"}}, map[inventory.ID]time.Time{"b0001": r.Made}
+		r.Withheld = &inventory.Withheld{Digest: "d", Gone: 1, Of: 2, First: "b0001"}
+		out := inventory.ReportOf("ams1", r, s, time.Hour)
+		out.At, out.BMCs = time.Now().UTC(), bmcs
+		return out
+	}
+	p.Tell(report(1))
+	p.Tell(report(2)) // the one before is forgotten
+	p.Act(results.Act{Schema: results.ActSchema, Site: "ams1", ID: "one", Do: "inventory_approve", Who: "ada@desk", At: time.Now().UTC()})
+	running(t, p.Run)
+	var mu sync.Mutex
+	heard := map[string]int{}
+	fleetOnly := &told{}
+	running(t, Following{Kafka: config, Every: true, Changed: func(string, inventory.Register) {}, Log: log, Told: func(r inventory.Report) {
+		mu.Lock()
+		defer mu.Unlock()
+		heard[r.Site] += r.BMCs
+	}}.Run)
+	running(t, Following{Kafka: config, Site: "ams1", Changed: fleetOnly.changed, Log: log}.Run)
+	until(t, "the newest report", func() bool { mu.Lock(); defer mu.Unlock(); return heard["ams1"] == 2 })
+	p.Publish(register(1, fleet(1, 2)))
+	until(t, "the fleet", func() bool { return fleetOnly.has(fleet(1, 2)) })
+	var acts []string
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := kafka.Read(ctx, config, kafka.Reading{Topics: []string{kafka.AuditTopic}, See: func(r kafka.Record) error {
+		schematest.Validate(t, "act.v1", r.Value)
+		acts = append(acts, r.Header("ce_type"))
+		return nil
+	}}); err != nil || len(acts) != 1 || acts[0] != kafka.ActType {
+		t.Errorf("%q, %v", acts, err)
+	}
+
+	value, err := json.Marshal(ReportDocument{ReportSchema, report(3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	schematest.Validate(t, "inventory_report.v1", value)
+	var schema struct{ Properties map[string]any }
+	var document map[string]any
+	text, err := os.ReadFile(schematest.Path("inventory_report.v1"))
+	if err := errors.Join(err, json.Unmarshal(text, &schema), json.Unmarshal(value, &document)); err != nil {
+		t.Fatal(err)
+	}
+	for name := range document {
+		if schema.Properties[name] == nil {
+			t.Errorf("the schema does not name %s", name)
+		}
 	}
 }
 

@@ -23,13 +23,14 @@ const (
 	Skip
 	Tally
 	DeadLetter
+	Act
 	kinds // how many there are
 )
 
 // Record is one document on its way to Kafka.
 type Record struct {
 	Kind Kind
-	// BMC is empty for what is about no BMC: gap, tally, dead letter. Records of a BMC stay in order.
+	// BMC is empty for what is about no BMC: gap, tally, dead letter, act. Records of a BMC stay in order.
 	BMC inventory.ID
 	// ID is the round's; who reads drops a second record of the same ID.
 	ID string
@@ -69,6 +70,11 @@ func OfDeadLetter(d results.DeadLetter) (Record, error) {
 	}
 	id := fmt.Sprintf("dead/%s@%s/%s", d.Satellite, d.At.Format(time.RFC3339Nano), d.ID)
 	return document(Record{Kind: DeadLetter, ID: id, At: d.At}, d)
+}
+
+// OfAct is the record of what a person did.
+func OfAct(a results.Act) (Record, error) {
+	return document(Record{Kind: Act, ID: "act/" + a.ID, At: a.At}, a)
 }
 
 // document is the record with its document.

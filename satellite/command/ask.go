@@ -99,7 +99,7 @@ func (a *asker) ask(ctx context.Context, b bus.Bus, site string) error {
 	if err := a.arrive(ctx, b); err != nil {
 		return err
 	}
-	if err := send(ctx, b, Mailbox(site), "", a.Request); err != nil {
+	if err := send(ctx, b, a.mailbox(site), "", a.Request); err != nil {
 		return fmt.Errorf("ask site %s: %w", site, err)
 	}
 	silence := time.NewTimer(time.Until(a.Expires) + patience) // what was taken at the last moment is answered, too

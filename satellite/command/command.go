@@ -24,6 +24,20 @@ const TimeToLive = 30 * time.Second
 // Mailbox is where a site's requests go.
 func Mailbox(site string) bus.Mailbox { return bus.Mailbox(site + ".command") }
 
+// InventoryMailbox is where requests go that the process which syncs a site's inventory must see to.
+func InventoryMailbox(site string) bus.Mailbox { return bus.Mailbox(site + ".inventory") }
+
+// ofInventory says that a request is one for that process.
+func (k Kind) ofInventory() bool { return k == InventorySync || k == InventoryApprove }
+
+// mailbox is where a request goes.
+func (r Request) mailbox(site string) bus.Mailbox {
+	if r.Kind.ofInventory() {
+		return InventoryMailbox(site)
+	}
+	return Mailbox(site)
+}
+
 // own is where the requests go that one satellite must see to.
 func own(site, satellite string) bus.Mailbox { return bus.Own(string(Mailbox(site)), satellite) }
 
@@ -37,6 +51,9 @@ const (
 	FenceClear Kind = "fence_clear"
 	Stop       Kind = "stop"
 	Go         Kind = "go"
+
+	InventorySync    Kind = "inventory_sync"
+	InventoryApprove Kind = "inventory_approve"
 )
 
 // The kinds of answers. A request's last one is Done or Failed; Accepted is repeated while it takes time.
@@ -58,6 +75,7 @@ type Request struct {
 	BMC        inventory.ID `json:"bmc,omitempty"`        // of Recheck and FenceClear
 	Credential string       `json:"credential,omitempty"` // of FenceClear, instead of BMC
 	Text       string       `json:"text,omitempty"`       // why
+	Digest     string       `json:"digest,omitempty"`     // of InventoryApprove: what is withheld
 	Expires    time.Time    `json:"expires"`
 	Reply      bus.Mailbox  `json:"reply"`
 	// Hops is how often it was sent on.
@@ -100,7 +118,7 @@ func decode(body []byte) (Request, error) {
 
 // validate also sees to it that no request has answers sent into a mailbox of tasks.
 func (r Request) validate() error {
-	for _, word := range []string{r.ID, r.Who, string(r.BMC), r.Credential, r.Text, string(r.Reply)} {
+	for _, word := range []string{r.ID, r.Who, string(r.BMC), r.Credential, r.Text, r.Digest, string(r.Reply)} {
 		if len(word) > maxWord || strings.ContainsFunc(word, isControl) {
 			return fmt.Errorf("%.80q: want at most %d characters, none a control character", word, maxWord)
 		}
@@ -112,7 +130,12 @@ func (r Request) validate() error {
 		return fmt.Errorf("reply mailbox %q: want %q", r.Reply, bus.Reply(r.ID))
 	}
 	switch r.Kind {
-	case FenceList, Stop, Go:
+	case FenceList, Stop, Go, InventorySync:
+		return nil
+	case InventoryApprove:
+		if r.Digest == "" {
+			return errors.New("approve an inventory: want the digest of what is withheld")
+		}
 		return nil
 	case Recheck:
 		if r.BMC == "" {
@@ -125,7 +148,7 @@ func (r Request) validate() error {
 		}
 		return nil
 	}
-	return fmt.Errorf("kind %q: want one of %s, %s, %s, %s, %s", r.Kind, Recheck, FenceList, FenceClear, Stop, Go)
+	return fmt.Errorf("kind %q: want one of %s, %s, %s, %s, %s, %s, %s", r.Kind, Recheck, FenceList, FenceClear, Stop, Go, InventorySync, InventoryApprove)
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

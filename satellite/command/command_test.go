@@ -60,9 +60,12 @@ func newSite(t *testing.T, satellites ...string) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, bus: new(bus.Memory), memory: remembered, owner: satellites[0], rounds: map[string]int{}, desks: map[string]func(){}}
+	s := &site{t: t, bus: new(bus.Memory), memory: remembered, rounds: map[string]int{}, desks: map[string]func(){}}
 	for _, name := range satellites {
 		s.open(name)
+	}
+	if len(satellites) > 0 {
+		s.own(satellites[0])
 	}
 	t.Cleanup(func() {
 		for _, name := range satellites {
@@ -275,6 +278,76 @@ func TestALongRoundIsReportedOnAndAnUnansweredRequestExpires(t *testing.T) {
 		}
 		if !strings.Contains(s.log.String(), "request expired") {
 			t.Errorf("the log says nothing of it: %s", s.log.String())
+		}
+	})
+}
+
+func TestAProcessThatSyncsDoesWhatIsAskedOfItsInventoryAndNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, "sat-a")
+		var asked []Request
+		d := NewDesk(Config{Site: "ams1", Satellite: "inventory", Bus: s.bus, Log: slog.New(slog.DiscardHandler), Inventory: func(_ context.Context, r Request) (string, error) {
+			asked = append(asked, r)
+			if r.Digest == "old" {
+				return "", errors.New("what is withheld is another by now")
+			}
+			return "30 removed", nil
+		}})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(ctx) }()
+		s.want(Request{Kind: InventoryApprove, Digest: "abc"}, "0 inventory accepted", "0 inventory done")
+		if _, err := s.ask(Request{Kind: InventoryApprove, Digest: "old"}); err == nil || !strings.Contains(err.Error(), "another by now") {
+			t.Error(err)
+		}
+		if _, err := s.ask(Request{Kind: InventoryApprove}); err == nil || !strings.Contains(err.Error(), "want the digest") {
+			t.Error(err)
+		}
+		s.want(Request{Kind: Stop}, "0 sat-a done") // it is the satellites' to do
+		if len(asked) != 2 || asked[0].Who != "ada@desk" || asked[0].Digest != "abc" {
+			t.Errorf("%+v", asked)
+		}
+		body, err := json.Marshal(Request{ID: "x", Kind: Stop, Who: "ada", Expires: time.Now().Add(TimeToLive), Reply: bus.Reply("x")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.work(t.Context(), Request{Kind: Stop}); err == nil || d.take(t.Context(), bus.Message{Body: body}) != nil {
+			t.Error("a process that syncs stopped a site")
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestWhoStoppedASiteIsWrittenDownAndWhoOnlyLookedIsNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		var did []results.Act
+		d := NewDesk(Config{Site: "ams1", Satellite: "sat-a", Bus: s.bus, Memory: s.memory, Log: slog.New(slog.DiscardHandler), Did: func(_ context.Context, r Request) error {
+			did = append(did, r.Act("ams1", time.Now()))
+			return errors.New("the disk is full") // it is done all the same
+		}})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- d.Run(ctx) }()
+		s.want(Request{Kind: FenceList}, "0 sat-a fences", "0 sat-a done")
+		s.want(Request{Kind: Stop, Text: "flood"}, "0 sat-a done")
+		s.want(Request{Kind: Go}, "0 sat-a done")
+		s.want(Request{Kind: FenceClear, BMC: "bmc-1"}, "0 sat-a done")
+		s.want(Request{Kind: FenceClear, Credential: "default"}, "0 sat-a done")
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		var got []string
+		for _, a := range did {
+			got = append(got, fmt.Sprintf("%s %s %s %s", a.Do, a.Who, a.BMC, a.Note))
+		}
+		want := []string{"stop ada@desk  flood", "go ada@desk  ", "fence_clear ada@desk bmc-1 ", "fence_clear ada@desk  credential default"}
+		if !slices.Equal(got, want) || did[0].ID == "" || did[0].ID == did[1].ID {
+			t.Errorf("%q", got)
 		}
 	})
 }

@@ -34,7 +34,11 @@ type Config struct {
 	// Request runs a round now, or joins the one that runs: (*run.Satellite).Request.
 	Request func(context.Context, inventory.ID, checks.Why) (results.Verdict, error)
 	Memory  *memory.Memory
-	Log     *slog.Logger
+	// Did, if any, writes down what a person had done, once it was done.
+	Did func(context.Context, Request) error
+	// Inventory, if any, does what is asked of a site's inventory, and nothing else is done here: the desk of a process that syncs.
+	Inventory func(context.Context, Request) (done string, err error)
+	Log       *slog.Logger
 }
 
 // Desk receives a site's requests at one satellite.
@@ -62,8 +66,12 @@ func NewDesk(c Config) *Desk {
 
 // Run receives until ctx ends. An error means that the bus is lost for good.
 func (d *Desk) Run(ctx context.Context) error {
+	boxes := []bus.Mailbox{Mailbox(d.Site), own(d.Site, d.Satellite)}
+	if d.Inventory != nil {
+		boxes = []bus.Mailbox{InventoryMailbox(d.Site)}
+	}
 	both, ctx := errgroup.WithContext(ctx)
-	for _, box := range []bus.Mailbox{Mailbox(d.Site), own(d.Site, d.Satellite)} {
+	for _, box := range boxes {
 		both.Go(func() error { return d.Bus.Receive(ctx, box, atOnce, atOnce, d.take) })
 	}
 	if err := both.Wait(); err != nil {
@@ -95,7 +103,7 @@ func (d *Desk) take(ctx context.Context, m bus.Message) error {
 		log.WarnContext(ctx, "request expired before anybody took it", "late", late.Round(time.Millisecond))
 		return nil
 	}
-	if r.Kind == Recheck {
+	if r.Kind == Recheck && d.Inventory == nil {
 		if elsewhere, err := d.forward(ctx, r, m.Delivery, log); elsewhere || err != nil {
 			return err
 		}
@@ -116,6 +124,11 @@ func (d *Desk) take(ctx context.Context, m bus.Message) error {
 		return nil
 	}
 	log.InfoContext(ctx, "request done", "outcome", done)
+	if d.Did != nil && r.Kind.changes() {
+		if err := d.Did(ctx, r); err != nil {
+			log.ErrorContext(ctx, "what was done could not be written down", "error", err)
+		}
+	}
 	d.answer(ctx, r, Answer{Kind: Done, Text: done})
 	return nil
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,13 @@ import (
 
 // work does what a request asks, and says in a line what was done.
 func (d *Desk) work(ctx context.Context, r Request) (done string, err error) {
+	if (d.Inventory != nil) != r.Kind.ofInventory() {
+		return "", fmt.Errorf("%s: this is not done here", r.Kind)
+	}
+	if d.Inventory != nil {
+		d.answer(ctx, r, Answer{Kind: Accepted})
+		return d.Inventory(ctx, r)
+	}
 	if r.Kind == Recheck {
 		return d.recheck(ctx, r)
 	}
@@ -40,6 +48,18 @@ func Do(ctx context.Context, m *memory.Memory, r Request) (done string, err erro
 		return "probes may go on", m.SetStop(ctx, memory.Stop{By: by(r), At: time.Now().UTC()})
 	}
 	return "", fmt.Errorf("%s: site memory cannot do that", r.Kind)
+}
+
+// changes says that a request changes what holds for a site until somebody asks for the contrary.
+func (k Kind) changes() bool { return k == FenceClear || k == Stop || k == Go }
+
+// Act is what a person did who asked for r by the command line.
+func (r Request) Act(site string, at time.Time) results.Act {
+	note := r.Text
+	if r.Credential != "" {
+		note = strings.TrimSpace("credential " + r.Credential + " " + note)
+	}
+	return results.Act{Schema: results.ActSchema, Site: site, ID: r.ID, Do: string(r.Kind), Who: r.Who, BMC: r.BMC, Note: note, At: at.UTC().Truncate(time.Millisecond)}
 }
 
 func by(r Request) string {

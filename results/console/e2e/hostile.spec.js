@@ -58,6 +58,13 @@ test("50 attacks in names, models, serial numbers and certificates are harmless 
     await expect(page.getByRole("dialog").getByRole("status")).toContainText(/[1-9]\d* BMCs now/);
     await page.keyboard.press("Escape");
   }
+  await page.goto("/inventory");
+  for (const region of ["inventories", "sources", "what waits", "conflicts"]) await expect(page.getByRole("region", { name: region, exact: true }).locator("tbody tr").first()).toBeVisible();
+  await expect(page.locator("h1")).toContainText("withholds an answer: 30 of 50 BMCs are missing");
+  await page.locator(".hint button").click();
+  await expect(page.getByRole("dialog")).toContainText("30 BMCs of 50 are no longer checked");
+  await page.keyboard.press("Escape");
+  await accessible(page, "hostile inventory");
   await page.goto("/search?where=health%3Dunavailable");
   await page.getByRole("checkbox", { name: "all shown" }).check();
   await page.locator(".bulk").getByRole("button", { name: "Ack" }).click();

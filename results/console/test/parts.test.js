@@ -30,6 +30,10 @@ test("an address holds any name, and reading it gives the name back", () => {
 
 test("a time names its zone, and a span has at most two units", () => {
   assert.match(clock("2026-11-22T03:12:07Z", "UTC"), /^2026-11-22 03:12:07 Z$/);
+  assert.equal(clock("2026-11-22T03:12:07Z", "Europe/Amsterdam"), "2026-11-22 04:12:07 +01:00 Amsterdam");
+  assert.equal(clock("2026-11-22T03:12:07Z", "America/St_Johns"), "2026-11-21 23:42:07 -03:30 St_Johns");
+  assert.match(clock(Date.now(), "UTC"), /^\d\d:\d\d:\d\d Z$/);
+  assert.equal(clock("nonsense", "UTC"), "-");
   assert.match(clock("2026-11-22T03:12:07Z", "local"), /^2026-11-2\d \d\d:\d\d:07 [+-]\d\d:\d\d$/);
   for (const [ms, want] of /** @type {[number, string][]} */ ([[-5, "0 s"], [59_400, "59 s"], [60_000, "1 min"], [3_600_000, "1 h"], [11_100_000, "3 h 5 min"], [90_000_000, "1 d 1 h"], [864_000_000, "10 d"]])) assert.equal(span(ms), want);
 });

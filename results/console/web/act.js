@@ -47,9 +47,9 @@ export const lastName = () => (me.peek()?.local ? { who: localStorage.getItem(re
 
 /**
  * Asks for a note, and says what will happen before it does.
- * @param {string} what @param {(body: { note: string, who?: string, until?: string }) => Promise<unknown>} act
+ * @param {string} what @param {(body: { note: string, who?: string, until?: string }) => Promise<unknown>} act @param {string} [verb]
  */
-export function note(what, act) {
+export function note(what, act, verb = "Acknowledge") {
   const text = h("textarea", { name: "note", rows: 3, maxlength: 1000, required: true });
   const who = name();
   const wrong = h("p", { class: "wrong", role: "alert" });
@@ -64,7 +64,7 @@ export function note(what, act) {
       }
     } },
     h("label", null, "Note", text), who.field, wrong,
-    h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, "Acknowledge"), h("button", { type: "button", onclick: close }, "Cancel")))]);
+    h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, verb), h("button", { type: "button", onclick: close }, "Cancel")))]);
   text.focus();
 }
 

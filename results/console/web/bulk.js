@@ -5,9 +5,10 @@ import { barred, button, lastName, note } from "./act.js";
 import { call, get, lines, Problem, send } from "./api.js";
 import { number } from "./model.js";
 import { modal } from "./parts.js";
+import { ask, route } from "./route.js";
 import { quoted, silence } from "./silence.js";
 import { span } from "./time.js";
-import { h, signal } from "./view.js";
+import { effect, h, signal } from "./view.js";
 
 export function picks() {
   const all = signal(/** @type {ReadonlySet<string>} */ (new Set()));
@@ -149,6 +150,17 @@ async function recheck(of) {
   ], () => stop.abort());
 }
 
+/** Has the address say which BMCs are ticked, as long as it bears that, and ticks those that it says. */
+function inAddress() {
+  const said = () => route.peek().query.sel ?? "";
+  if (said()) bmcs.many(said().split(","), true);
+  effect(() => {
+    const all = [...bmcs.all()].filter((id) => !id.includes(",")).join(",");
+    const sel = all.length < 1500 ? all : "";
+    if (sel !== said()) ask({ sel: sel || undefined });
+  });
+}
+
 /**
  * What is done with what is chosen in a table: of BMCs, or of what has BMCs in it.
  * @param {{ picked: Picks, order: () => string[], where?: (keys: string[]) => string, all: () => string, what?: string, tell: (err: unknown) => void }} of
@@ -162,6 +174,7 @@ export function bar({ picked, order, where = ofBMCs, all, what = "", tell }) {
   });
   const count = async () => picked.every.set((await get("/summary", { where: all() })).total);
   const away = () => [...picked.all()].filter((key) => !order().includes(key)).length;
+  if (picked === bmcs) inAddress();
   return h("div", { class: "bar-of-buttons thumb bulk" }, tickAll(picked, order),
     h("span", { role: "status", class: "faint" }, () => (picked.every() ? `all ${number(picked.every())} that match` : `${number(picked.all().size)}${what} selected${away() ? `, ${number(away())} of them not on this page` : ""}`)),
     () => (picked.every() || picked.all().size > 0 ? [

@@ -1,6 +1,6 @@
 // What is on every page: where one can go, whether what is seen is current, and the line that says so when it is not.
 
-import { signIn } from "./act.js";
+import { me, signIn } from "./act.js";
 import { go, route, to } from "./route.js";
 import { fleet, heard, held, judged, link, pause, paused, returned, tick } from "./feed.js";
 import { ago, ahead, clock, now, span, zone } from "./time.js";
@@ -26,7 +26,7 @@ function checked() {
 }
 
 function search() {
-  const field = h("input", { type: "search", name: "q", id: "search", placeholder: "Search BMC, serial, address", "aria-label": "Search", autocomplete: "off",
+  const field = h("input", { type: "search", name: "q", id: "search", placeholder: "BMC, serial, IP", "aria-label": "Search", autocomplete: "off",
     value: () => (route().path === "/search" ? (route().query.q ?? "") : "") });
   return h("form", { role: "search", class: "search", onsubmit: (event) => {
     event.preventDefault();
@@ -37,11 +37,11 @@ function search() {
 export function header() {
   return h("header", { class: "top" },
     h("a", { class: "brand", href: "/", "aria-label": "Lamplighter, fleet" }, "Lamplighter"),
-    h("nav", { class: "places", "aria-label": "pages" }, ["Incidents", "Silences", "Satellites", "Chain", "Audit"].map((name) => [name, `/${name.toLowerCase()}`]).map(([name, href]) => h("a", { href, "aria-current": () => (route().path === href ? "page" : null) }, name))),
+    h("nav", { class: "places", "aria-label": "pages" }, ["Incidents", "Silences", "Satellites", "Chain", "Inventory", "Audit"].map((name) => [name, `/${name.toLowerCase()}`]).map(([name, href]) => h("a", { href, "aria-current": () => (route().path === href ? "page" : null) }, name))),
     search(),
     h("div", { class: "status" },
-      h("button", { type: "button", class: "plain", title: "times are shown in this zone", onclick: () => zone.set(zone.peek() === "UTC" ? "local" : "UTC") },
-        () => (zone() === "UTC" ? "UTC" : "local time")),
+      h("select", { "aria-label": "Times are shown in", onchange: (event) => zone.set(event.target.value) }, h("option", { value: "UTC" }, "UTC"), h("option", { value: "local" }, "local time"),
+        () => Object.entries(me()?.zones ?? {}).map(([site, value]) => h("option", { value }, `${site}: ${value}`))),
       h("span", { class: "faint checked", title: "how old the newest check is" }, checked),
       h("span", { class: () => `chip ${chip().kind}`, role: "status", "aria-live": "off", id: "feed" }, () => chip().text),
       h("button", { type: "button", class: "plain", "aria-pressed": () => String(paused()), title: "hold what comes back (p)", onclick: () => pause(!paused.peek()) },

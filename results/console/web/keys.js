@@ -46,6 +46,7 @@ export const actions = [
   { keys: "g z", text: "go to the silences", act: () => go("/silences") },
   { keys: "g t", text: "go to the satellites", act: () => go("/satellites") },
   { keys: "g c", text: "go to the chain", act: () => go("/chain") },
+  { keys: "g n", text: "go to the inventory", act: () => go("/inventory") },
   { keys: "g a", text: "go to the audit", act: () => go("/audit") },
   { keys: "j", text: "next", act: () => step(1) },
   { keys: "k", text: "previous", act: () => step(-1) },

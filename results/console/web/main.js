@@ -36,6 +36,7 @@ const pages = {
   "/silences": { page: fetched("./silence.js"), by: [] },
   "/satellites": { page: fetched("./pages/ourselves.js", "satellites"), by: [] },
   "/chain": { page: fetched("./pages/ourselves.js", "chain"), by: [] },
+  "/inventory": { page: fetched("./pages/ourselves.js", "inventory"), by: [] },
   "/audit": { page: fetched("./pages/ourselves.js", "audit"), by: [] },
   "/search": { page: fetched("./pages/search.js"), by: ["q", "where"] },
 };

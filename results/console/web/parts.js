@@ -1,9 +1,11 @@
 // Pieces that pages share.
 
+import { get } from "./api.js";
 import { codeOf, groups, paint, words } from "./codes.js";
+import { fleet } from "./feed.js";
 import { at, number } from "./model.js";
-import { ago, clock, everywhere, now } from "./time.js";
-import { h, svg } from "./view.js";
+import { ago, clock, everywhere, now, span } from "./time.js";
+import { computed, effect, h, signal, svg } from "./view.js";
 
 /** A look as a small block: shape, border, colour and letter together. @param {string} look @param {Record<string, any>} [props] */
 export function code(look, props = {}) {
@@ -74,3 +76,30 @@ export const ticketed = (t) => (!t ? h("span", { class: "faint" }, "no ticket") 
 
 /** A name; one that is empty is said to be. @param {string} name @param {string} kind */
 export const named = (name, kind) => name || `(no ${kind})`;
+
+/** The last day of a site or a BMC in 48 parts. @param {import("../types.js").Strip} s */
+function dayOf({ bmc, looks, total, worst, worst_at }) {
+  const told = /** @type {string[]} */ ([]);
+  const bars = [...looks.matchAll(/(.)\1*/g)].map(({ 0: all, 1: c = "", index: x }) => {
+    const tall = bmc || c === "?" ? 11 : Number(c) + 1;
+    const look = c === "0" ? "." : c > "0" && c <= "9" ? "P" : c;
+    told.push(`${words(look)} ${span(all.length * 18e5)}`);
+    const { class: name, style } = paint(look);
+    return svg("rect", { x, y: 11 - tall, width: all.length, height: tall, class: `fill ${name}`.replace("code", ""), style });
+  });
+  return svg("svg", { class: "bar day", viewBox: "0 0 48 11", preserveAspectRatio: "none", role: "img" },
+    svg("title", null, `24 h: ${bmc ? told.join(", ") : worst ? `at most ${number(worst)} of ${number(total)} failing, ${ago(worst_at ?? "", now.peek())} ago` : looks.includes("?") ? "none failed, some were unknown" : "none failed"}`), ...bars);
+}
+
+/** Gives each day of what is asked for, by site or BMC, each minute anew, once all else is shown. @param {Record<string, string>} [query] */
+export function days(query) {
+  const minute = computed(() => fleet() && Math.floor(now() / 6e4));
+  const all = signal(/** @type {import("../types.js").Strip[]} */ ([]));
+  effect(() => {
+    if (minute()) setTimeout(() => get("/strips", query).then((/** @type {any} */ { items }) => all.set(items), () => {}), 400);
+  });
+  return (/** @type {string} */ key) => {
+    const one = all().find(({ site, bmc }) => key === (bmc ?? site));
+    return one && dayOf(one);
+  };
+}

@@ -72,7 +72,7 @@ export const silence = (kind, which) => root((stop) => {
   const ticket = h("input", { maxlength: 200 });
   const who = name();
   [kinds.value, filter.value, end.value] = [kind, which, "2h"];
-  const body = () => ({ kind: kinds.value, where: filter.value, for: end.value, ...(begin.value ? { from: new Date(zone.peek() === "UTC" ? `${begin.value}Z` : begin.value).toISOString() } : {}) });
+  const body = () => ({ kind: kinds.value, where: filter.value, for: end.value, ...(begin.value ? { from: new Date(zone.peek() === "local" ? begin.value : `${begin.value}Z`).toISOString() } : {}) });
   const { reach, wrong, look, soon } = preview(body);
   const failed = signal("");
   modal("Keep quiet", (close) => [h("form", { onsubmit: async (event) => {
@@ -88,7 +88,7 @@ export const silence = (kind, which) => root((stop) => {
   h("p", { class: "faint" }, "Nobody is woken and no ticket is opened. Checks go on."),
   h("label", null, "Kind", kinds), h("label", null, "Which BMCs, as a filter", filter),
   h("p", { class: "reach", role: "status" }, () => (wrong() ? h("span", { class: "wrong" }, wrong()) : reach() ? [h("strong", null, `${number(reach()?.matched ?? 0)} BMCs`), ` now, ${number(reach()?.failing ?? 0)} of them fail.`] : "Counting …")),
-  h("label", null, `Begins (${zone.peek() === "UTC" ? "UTC" : "local time"}; empty: now)`, begin), h("label", null, "For how long", end), h("label", null, "Reason", reason),
+  h("label", null, `Begins (${zone.peek() === "local" ? "local time" : "UTC"}; empty: now)`, begin), h("label", null, "For how long", end), h("label", null, "Reason", reason),
   h("label", null, "Ticket or work order (may be empty)", ticket), who.field,
   h("p", { class: "wrong", role: "alert" }, failed),
   h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, () => (reach() ? `Keep ${number(reach()?.matched ?? 0)} quiet` : "Keep quiet")), h("button", { type: "button", onclick: close }, "Cancel")))], stop);

@@ -27,7 +27,7 @@ export const causes = ["bmc","rack","row","room","site","subnet","satellite","pa
 export const owners = ["network","server","security","credentials","inventory","us"];
 
 /** what people can do, as the audit calls it */
-export const acts = ["ack","unack","recheck","silence","maintenance","end","sign_in"];
+export const acts = ["ack","unack","recheck","silence","maintenance","end","sign_in","stop","go","fence_clear","inventory_sync","inventory_approve"];
 
 /** the paths that the server answers with the page */
-export const pages = ["/","/site","/rack","/bmc","/search","/incidents","/incidents/{id}","/silences","/satellites","/chain","/audit"];
+export const pages = ["/","/site","/rack","/bmc","/search","/incidents","/incidents/{id}","/silences","/satellites","/chain","/inventory","/audit"];

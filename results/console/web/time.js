@@ -10,7 +10,7 @@ if (typeof window === "undefined") /** @type {any} */ (second).unref(); // in te
 /** How far the server's clock is ahead of ours. It is the server's times that are shown. */
 export const ahead = signal(0);
 
-/** "UTC" or "local". */
+/** "UTC", "local", or the name of a site's zone. */
 export const zone = signal("UTC");
 
 /** How long a span is, in at most two units: 4 s, 12 min, 3 h 5 min, 9 d. @param {number} ms */
@@ -28,26 +28,24 @@ export function span(ms) {
 /** How long ago by the server's clock. @param {string} at @param {number} [by] */
 export const ago = (at, by = now()) => span(by + ahead() - Date.parse(at));
 
-/** @param {number} n */
-const two = (n) => String(n).padStart(2, "0");
+/** @type {Map<string, Intl.DateTimeFormat>} */
+const formats = new Map();
 
-/** The offset of local time: +02:00. @param {Date} date */
-function offset(date) {
-  const min = -date.getTimezoneOffset();
-  return `${min < 0 ? "-" : "+"}${two(Math.floor(Math.abs(min) / 60))}:${two(Math.abs(min) % 60)}`;
+/** Day, time and offset: 2026-11-22, 03:12:07, GMT+01:00. @param {string | number} at @param {string} as */
+function parts(at, as) {
+  const two = "2-digit";
+  const known = formats.get(as) ?? new Intl.DateTimeFormat("sv", { ...(as === "local" ? {} : { timeZone: as }), year: "numeric", month: two, day: two, hour: two, minute: two, second: two, timeZoneName: "longOffset" });
+  formats.set(as, known);
+  const date = new Date(at);
+  return Number.isNaN(+date) ? ["-"] : known.format(date).replace("\u2212", "-").split(" ");
 }
 
 /** A time with its zone, without the date where that is today's: 03:12:07 Z. @param {string | number} at @param {string} [as] */
 export function clock(at, as = zone()) {
-  const date = new Date(at);
-  const today = new Date(now.peek());
-  const local = as === "local";
-  const parts = (/** @type {Date} */ d) => (local ? [d.getFullYear(), d.getMonth() + 1, d.getDate()] : [d.getUTCFullYear(), d.getUTCMonth() + 1, d.getUTCDate()]);
-  const day = parts(date);
-  const time = (local ? [date.getHours(), date.getMinutes(), date.getSeconds()] : [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()]).map(two).join(":");
-  const here = local ? ` ${offset(date)}` : " Z";
-  return day.join() === parts(today).join() ? time + here : `${day[0]}-${two(day[1] ?? 0)}-${two(day[2] ?? 0)} ${time}${here}`;
+  const [day, time, offset = ""] = parts(at, as);
+  const here = as === "UTC" ? "Z" : offset.slice(3) + (as === "local" ? "" : ` ${as.split("/").pop()}`);
+  return day === parts(now.peek(), as)[0] ? `${time} ${here}` : time ? `${day} ${time} ${here}` : "-";
 }
 
 /** The same time in each zone, for whoever hovers. @param {string} at */
-export const everywhere = (at) => `${new Date(at).toISOString()} · local ${clock(at, "local")}`;
+export const everywhere = (at) => [...new Set(["UTC", "local", zone.peek()])].map((as) => `${as === "local" ? "local " : ""}${clock(at, as)}`).join(" · ");

@@ -6,7 +6,7 @@ import { groups } from "../codes.js";
 import { fleet, judged, tick } from "../feed.js";
 import { answered, incidents, open } from "../incidents.js";
 import { common, number, sentence, tile, weight } from "../model.js";
-import { age, code, inWords, named, ticketed } from "../parts.js";
+import { age, code, days, inWords, named, ticketed } from "../parts.js";
 import { incidentURL, siteURL, to } from "../route.js";
 import { ago, now } from "../time.js";
 import { computed, h, list } from "../view.js";
@@ -44,8 +44,8 @@ const top = () => h("section", { class: "incidents", "aria-labelledby": "inciden
   () => (incidents()?.length === 0 ? h("p", { class: "empty" }, "None is open.") : incidents() === null ? h("p", { class: "empty" }, "Asking …") : null),
   list(h("ol", null), () => (incidents() ?? []).slice(0, 5), (i) => i.id, incident));
 
-/** @param {() => Site} item */
-function card(item) {
+/** @param {() => Site} item @param {ReturnType<typeof days>} day */
+function card(item, day) {
   const site = item();
   const count = computed(() => {
     tick();
@@ -60,6 +60,7 @@ function card(item) {
         : [code(tile(now).look), ` ${number(now.total)}`]);
     }),
     carpet(site, `map of ${name}: arrow keys go from BMC to BMC, Enter opens`),
+    h("div", { class: "days-of" }, "24 h ", () => day(site.site)),
     h("p", { class: "faint" }, () => {
       const at = judged()[site.site];
       return [at ? `checked ${ago(at, now())} ago` : "no check yet", `, ${number(site.racks.length)} racks`];
@@ -70,6 +71,7 @@ function card(item) {
 const MOST = 60;
 
 export function page() {
+  const day = days();
   const sites = () => {
     const all = fleet();
     if (!all) return [];
@@ -85,7 +87,7 @@ export function page() {
     top(),
     () => answered() && h("section", { "aria-labelledby": "sites" }, h("h2", { id: "sites" }, "Sites"), // before, what comes above would move it
       () => (fleet()?.size === 0 ? h("p", { class: "empty" }, "No inventory yet: start lamplighter with an inventory, or wait for the first verdicts.") : null),
-      list(h("div", { class: "cards" }), sites, (site) => `${site.map} ${site.site}`, card),
+      list(h("div", { class: "cards" }), sites, (site) => `${site.map} ${site.site}`, (item) => card(item, day)),
       () => {
         const more = (fleet()?.sites().length ?? 0) - MOST;
         return more > 0 && h("p", { class: "faint" }, `and ${number(more)} more sites in which less fails; search finds them`);

@@ -1,6 +1,8 @@
-// Ourselves: are we blind somewhere; is the fleet slower, and what breaks next; is a verdict missing, and who did what?
+// Ourselves: are we blind somewhere; is the fleet slower, and what breaks next; is the list of BMCs right, and what waits for a person; is a
+// verdict missing, and who did what?
 
-import { get } from "../api.js";
+import { button, note } from "../act.js";
+import { get, send } from "../api.js";
 import { took } from "../chain.js";
 import { on } from "../feed.js";
 import { later } from "../later.js";
@@ -10,12 +12,13 @@ import { ask, bmcURL, incidentURL, route, siteURL, to } from "../route.js";
 import { quoted, where } from "../silence.js";
 import { acts, checks } from "../tables.js";
 import { clock, span } from "../time.js";
-import { cleanup, effect, h, list, signal } from "../view.js";
+import { cleanup, computed, effect, h, list, signal } from "../view.js";
 
 /** @typedef {[string, (row: () => any) => Child, ((row: any) => number)?]} Told a title, a cell, and by what to sort */
+/** @typedef {import("../../types.js").Inventory} Inventory */
 
 /** What the API says, asked again as long as it is looked at. @param {() => string} of */
-function asked(of) {
+export function asked(of) {
   const got = signal(/** @type {any} */ (null));
   const wrong = signal(/** @type {unknown} */ (null));
   const look = async () => {
@@ -32,11 +35,11 @@ function asked(of) {
   const soon = later(look);
   effect(() => void look());
   for (const event of ["hello", "resync", "hb"]) cleanup(on(event, () => soon(4000)));
-  return { got, wrong: () => (wrong() ? trouble(wrong(), look) : null) };
+  return { got, look, wrong: () => (wrong() ? trouble(wrong(), look) : null) };
 }
 
 /** A part with a table; ?sort= is a title, and the most comes first. @param {Child} title @param {string} label @param {() => any[]} rows @param {(row: any) => string} key @param {Told[]} columns @param {...Child} more */
-function table(title, label, rows, key, columns, ...more) {
+export function table(title, label, rows, key, columns, ...more) {
   const by = () => columns.find(([name, , sort]) => sort && name === route().query.sort);
   const sorted = () => {
     const weight = by()?.[2];
@@ -53,18 +56,18 @@ function table(title, label, rows, key, columns, ...more) {
 /** @param {string} name @param {() => Child} text @param {...Child} more */
 const page = (name, text, ...more) => [path([["Fleet", "/"], [name, null]]), h("h1", { class: "sentence" }, text), more];
 /** @param {() => string} href @param {() => Child} text */
-const link = (href, text) => h("a", { href }, text);
+export const link = (href, text) => h("a", { href }, text);
 /** @param {string} filter */
 const found = (filter) => to("/search", { where: filter });
 const faint = (/** @type {Child} */ text) => h("p", { class: "faint" }, text);
 /** A column of a number. @param {string} name @param {(row: any) => number} of @param {(n: number, row: any) => Child} [as] @returns {Told} */
-const count = (name, of, as = number) => [name, (row) => () => as(of(row()), row()), of];
+export const count = (name, of, as = number) => [name, (row) => () => as(of(row()), row()), of];
 /** @param {number | null | undefined} v */
 const ms = (v) => (v == null ? "-" : took(Math.round(v)));
 /** @param {string} name @param {(row: any) => number | null | undefined} of */
 const lasts = (name, of) => count(name, (row) => of(row) ?? -1, (_, row) => ms(of(row)));
 /** @param {number} n @param {number} of */
-const share = (n, of) => number(n) + (n && of ? ` (${((100 * n) / of).toFixed(1)} %)` : "");
+export const share = (n, of) => number(n) + (n && of ? ` (${((100 * n) / of).toFixed(1)} %)` : "");
 /** @param {number} n @param {string} what */
 const some = (n, what) => `${number(n)} ${what}${n === 1 ? "" : "s"}`;
 /** @param {any[]} all @param {(one: any) => number} of */
@@ -176,11 +179,86 @@ export function audit() {
     () => all("lost_rounds").length > 0 && table("Lost rounds", "lost rounds", () => all("lost_rounds"), (l) => l.round, [["Due", (l) => moment(l().due)], bmc, ["Where", (l) => () => l().where]]),
     () => all("silent_bmcs").length > 0 && table("No verdict for two intervals", "silent BMCs", () => all("silent_bmcs"), (s) => s.bmc, [bmc, ["Since", (s) => moment(s().since)]]),
     table("Who did what", "who did what", () => done.got()?.items ?? [], (a) => a.number, [
-      ["When", (a) => moment(a().at)], ["Who", (a) => a().who], ["Did", (a) => a().do],
+      ["When", (a) => moment(a().at)], ["Who", (a) => [a().who, a().via && h("span", { class: "faint" }, ` (says the ${a().via})`)]], ["Did", (a) => a().do],
       ["What to", (a) => {
-        const { bmc, incident, where, silence, count } = a();
-        return [bmc && h("a", { href: bmcURL(bmc) }, bmc), incident && h("a", { href: incidentURL(incident) }, incident), " ", where ? h("a", { href: found(where) }, where) : silence, count && ` (${some(count, "BMC")})`];
+        const { bmc, incident, where, silence, count, site: of, digest } = a();
+        return [of, digest && ` ${digest} `, bmc && h("a", { href: bmcURL(bmc) }, bmc), incident && h("a", { href: incidentURL(incident) }, incident), " ", where ? h("a", { href: found(where) }, where) : silence, count && ` (${some(count, "BMC")})`];
       }], ["Note", (a) => a().note]],
     h("div", { class: "bar-of-buttons" }, ["", ...acts].map((act) => h("button", { type: "button", "aria-pressed": () => String((route().query.do ?? "") === act), onclick: () => ask({ do: act || undefined }) }, act || "all"))),
     () => (done.got()?.items.length === 0 ? faint("Nobody did.") : done.got()?.next ? faint("The newest 200; the API has all.") : null)));
+}
+
+/** What is wrong with one, worst first; "" where nothing is. @param {Inventory} i */
+export function wrongWith({ site: where, withheld, error, late, number: n, hindering }) {
+  const what = withheld ? `withholds an answer: ${withheld.gone} of ${some(withheld.of, "BMC")} are missing` : error ? "cannot be synced" : late ? "is silent" : n === 0 ? "was never synced" : hindering ? `has ${some(hindering, "conflict")} that hinder${hindering > 1 ? "" : "s"}` : "";
+  return what && `${named(where, "site")} ${what}`;
+}
+
+/** @param {import("../../types.js").Listing} l */
+export function listed({ from, bmcs, items }) {
+  if (from === "none") return "No inventory is known here: whoever has a verdict is listed. Name one: inventory: in the configuration.";
+  if (from === "file") return `The list is a file with ${some(bmcs, "BMC")}; no CMDB is followed.`;
+  if (!items.length) return `Nobody who syncs an inventory was heard of; ${bmcs ? `the last good copy with ${some(bmcs, "BMC")} holds` : "no BMC is listed"}. Start lamplighter inventory.`;
+  const bad = items.map(wrongWith).filter(Boolean);
+  const all = some(sum(items, (i) => i.bmcs), "BMC");
+  return bad.length ? `${bad.slice(0, 3).join("; ")}${bad.length > 3 ? `; and ${bad.length - 3} more` : ""}. The last good list holds.` : `${all} of ${some(items.length, "inventory").replace("ys", "ies")}, all as ${items.length > 1 ? "their CMDBs say" : "the CMDB says"}.`;
+}
+
+/** How much was read. @param {{ read: number, of: number }} r */
+const read = ({ read: n, of }) => (of ? [n < of && h("b", { class: "wrong" }, "short: "), `${number(n)} of ${number(of)}`] : "-");
+
+/** @param {Inventory["last"]} c */
+const changed = (c) => (c && /** @type {const} */ (["added", "removed", "moved", "changed"]).filter((what) => c[what]).map((what) => `${number(c[what])} ${what}`).join(", ")) || "-";
+
+export function inventory() {
+  const { got, wrong, look } = asked(() => "/inventory");
+  const said = signal("");
+  /** @type {() => Inventory[]} */
+  const all = () => got()?.items ?? [];
+  /** @param {Inventory} i @param {string} [digest] @param {object} [body] */
+  const ask = async (i, digest, body) => {
+    const { text } = await send("POST", `/inventory/${digest ? "approve" : "sync"}`, { site: i.site, digest, ...body });
+    said.set(`${named(i.site, "site")}: ${text}.`);
+    setTimeout(look, 1500);
+  };
+  /** @param {string} text @param {Inventory} i @param {() => void} act */
+  const may = (text, i, act) => (i.barred ? h("button", { type: "button", "aria-disabled": "true", title: i.barred }, text) : button(text, act));
+  /** @param {Inventory & { withheld: NonNullable<Inventory["withheld"]> }} i */
+  const held = (i) => {
+    const { gone, of, first, since, until, added, moved, changed: other, digest } = i.withheld;
+    const more = changed({ added, removed: 0, moved, changed: other });
+    return h("div", { class: "hint" },
+      h("p", null, h("b", { class: "wrong" }, `${named(i.site, "site")}: withheld. `), `${number(gone)} of ${some(of, "BMC")} are missing from the answer, the first is `, h("a", { href: bmcURL(first) }, first), `; it also says: ${more}. Nothing of it is believed.`),
+      h("p", null, "Since ", moment(since), `. If the sources go on to say so it is believed by itself from ${clock(until)} on. Digest ${digest}.`),
+      h("p", null, may("Approve", i, () => note(`Approve what ${named(i.site, "site")} withholds: ${some(gone, "BMC")} of ${number(of)} are no longer checked at once; also: ${more}`, (body) => ask(i, digest, body), "Approve")), i.barred && ` ${i.barred}`));
+  };
+  /** @param {"sources" | "waiting" | "listed"} of */
+  const rows = (of) => all().flatMap((i) => (i[of] ?? []).map((/** @type {any} */ one, /** @type {number} */ n) => ({ site: i.site, n, ...one })));
+  /** @param {{ site: string, n: number }} r */
+  const key = (r) => `${r.site}/${r.n}`;
+  /** Something as long as there are rows; it is not made anew with each answer. @param {() => any[]} all @param {() => Child} make */
+  const when = (all, make) => {
+    const any = computed(() => all().length > 0);
+    return () => any() && make();
+  };
+  return page("Inventory", () => (got() ? listed(got()) : "Inventory: loading …"), wrong,
+    h("p", { role: "status" }, said),
+    list(h("div", null), () => all().filter((i) => i.withheld), (i) => JSON.stringify([i.site, i.withheld, i.barred]), (i) => held(/** @type {any} */ (i()))),
+    when(all, () => table("By site", "inventories", all, (i) => i.site, [
+      site, ["Snapshot", (i) => () => (i().number ? `${number(i().number)}, made ${clock(i().made)}` : "none yet")], count("BMCs", (i) => i.bmcs),
+      ["Last good copy", (i) => () => [(i().late || i().error) && h("b", { class: "wrong" }, i().late ? "silent, " : "failed, "), age(i().synced ?? (i().number ? i().made : undefined))]], ["Read", (i) => () => read(i())],
+      ["The last change", (i) => () => changed(i().last)], count("In quarantine", (i) => i.missing),
+      count("Conflicts", (i) => i.conflicts, (n, i) => (i.hindering ? `${number(n)} (${number(i.hindering)} hinder)` : number(n))),
+      ["Do", (i) => () => may("Sync now", i(), () => void ask(i()).catch((err) => said.set(`${err.title}: ${err.detail}`)))]])),
+    when(() => rows("sources"), () => table("Sources", "sources", () => rows("sources"), key, [
+      site, ["Source", (s) => () => s().name], ["Last good copy", (s) => () => age(s().synced)], count("BMCs", (s) => s.bmcs), ["Read", (s) => () => read(s())],
+      ["Asked", (s) => () => age(s().tried)], ["What went wrong", (s) => () => (s().error ? h("b", { class: "wrong" }, s().error) : "nothing")]])),
+    () => all().filter((i) => i.error && !i.sources?.some((s) => s.error)).map((i) => h("p", { class: "wrong" }, `${named(i.site, "site")}: ${i.error}`)),
+    when(() => rows("waiting"), () => table("What waits", "what waits", () => rows("waiting"), key, [
+      site, ["Change", (w) => () => w().change], ["BMC", (w) => link(() => bmcURL(w().bmc), () => w().bmc)], ["Was", (w) => () => w().was ?? "-"], ["Is", (w) => () => w().is ?? "-"],
+      ["Missing since", (w) => () => (w().missing_since ? moment(w().missing_since) : "-")]],
+      faint("Missing: no source names it any more; it is checked until its quarantine ends. All else is withheld. At most 100 of a site; lamplighter inventory diff has all."))),
+    when(() => rows("listed"), () => table("Conflicts", "conflicts", () => rows("listed"), key, [
+      site, ["Kind", (c) => () => c().kind], ["BMCs", (c) => () => (c().bmcs ?? []).slice(0, 3).map((/** @type {string} */ id) => [h("a", { href: bmcURL(id) }, id), " "])], ["What", (c) => () => c().text]],
+      faint("A record that hinders is not taken: the BMC keeps the one that it had. same-place and no-rack hinder nobody. At most 100 of a site."))));
 }

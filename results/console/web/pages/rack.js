@@ -7,7 +7,7 @@ import { codeOf, paint, steps, words } from "../codes.js";
 import { fleet, on, tick } from "../feed.js";
 import { later } from "../later.js";
 import { common, number, tile } from "../model.js";
-import { age, code, head, inWords, named, path, trouble } from "../parts.js";
+import { age, code, days, head, inWords, named, path, trouble } from "../parts.js";
 import { incidents } from "../incidents.js";
 import { ask, bmcURL, incidentURL, rackURL, route, siteURL } from "../route.js";
 import { exactly, silence } from "../silence.js";
@@ -84,14 +84,15 @@ function elevation(rack, face) {
 /** @param {Place} p */
 const position = (p) => (p.unit ? `U${p.unit}${p.height > 1 ? `-${p.unit + p.height - 1}` : ""}${p.slot ? ` slot ${p.slot}` : ""}${p.face === "rear" ? " rear" : ""}` : "no unit");
 
-/** @param {() => Elevation | null} rack */
-const table = (rack) => h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "BMCs of the rack as a table" }, h("table", null,
-  h("thead", null, h("tr", null, ["", "Place", "BMC", "State", "For", "Reason", "Who is on it", ""].map(head))),
+/** @param {() => Elevation | null} rack @param {ReturnType<typeof days>} day */
+const table = (rack, day) => h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "BMCs of the rack as a table" }, h("table", null,
+  h("thead", null, h("tr", null, ["", "Place", "BMC", "State", "For", "24 h", "Reason", "Who is on it", ""].map(head))),
   list(h("tbody", null), () => rack()?.units ?? [], (p) => p.bmc, (item) => h("tr", { class: () => (codeOf(item().look).rank <= 2 ? "bad" : "") },
-    h("td", null, box(bmcs, () => item().bmc, () => item().bmc, () => order(rack()))), h("td", null, () => position(item())),
-    h("td", null, h("a", { href: bmcURL(item().bmc) }, item().bmc)),
-    h("td", { class: "nowrap" }, () => [code(item().look), ` ${words(item().look)}`]),
+    h("td", null, box(bmcs, () => item().bmc, () => item().bmc, () => order(rack()))), h("td", { class: "nowrap" }, () => position(item())),
+    h("td", { class: "nowrap" }, h("a", { href: bmcURL(item().bmc) }, item().bmc)),
+    h("td", null, () => [code(item().look), ` ${words(item().look)}`]),
     h("td", { class: "nowrap" }, () => age(item().since)),
+    h("td", null, () => day(item().bmc)),
     h("td", null, () => item().reason || "-"),
     h("td", null, () => item().ack?.who ?? (item().silenced ? item().silenced?.kind : "-")),
     h("td", null, () => (codeOf(item().look).rank <= 3 && !item().ack ? button("Ack", () => ack(item().bmc), { "aria-label": `Ack ${item().bmc}` }) : null))))));
@@ -129,6 +130,7 @@ export function page() {
   const { site = "", room = "", row = "", rack: name = "" } = route.peek().query;
   const of = { site, room, row, rack: name };
   const { rack, wrong, look } = watched(of);
+  const day = days({ by: "bmc", where: exactly(of) });
   const count = () => {
     tick();
     const here = fleet()?.find(of);
@@ -157,6 +159,6 @@ export function page() {
         const now = rack();
         return now && [elevation(now, face()), now.placed ? null : h("p", { class: "faint" }, "The inventory is not known here: each BMC is drawn one unit high.")];
       }),
-      table(rack)),
+      table(rack, day)),
   ];
 }

@@ -9,7 +9,8 @@ import { bar, head, inWords, named, path, trouble } from "../parts.js";
 import { ask, rackURL, route, to } from "../route.js";
 import { exactly, quoted } from "../silence.js";
 import { ago, now } from "../time.js";
-import { h, list, signal } from "../view.js";
+import { asked, count, link, share, table } from "./ourselves.js";
+import { computed, h, list, signal } from "../view.js";
 
 /** @param {Rack} rack */
 const countOf = (rack) => {
@@ -85,7 +86,7 @@ const ofRacks = (keys) => keys.map((key) => {
 }).join(" or ");
 
 /** The same as a table. @param {() => Rack[]} racks @param {ReturnType<typeof picks>} picked */
-function table(racks, picked) {
+function rackTable(racks, picked) {
   const sorted = () => {
     const all = racks();
     if (route().query.sort !== "share") return all;
@@ -101,6 +102,22 @@ function table(racks, picked) {
       cell(rack, "total"), cell(rack, "failed"), h("td", null, () => steps[common(countOf(rack())).letter] ?? "-"), cell(rack, "unknown"), cell(rack, "degraded"), cell(rack, "available")))));
 }
 
+/** By what BMCs can be grouped, besides labels and other facts. */
+const fields = ["vendor", "model", "firmware", "room", "row", "satellite"];
+
+/** @param {() => string[]} names */
+const choices = (names) => h("datalist", { id: "fields" }, () => names().map((value) => h("option", { value })));
+
+/** The site's BMCs by the value of a field. @param {string} where */
+function grouped(where) {
+  const { got, wrong } = asked(() => to("/groups", { where, by: route().query.by ?? "" }));
+  return [wrong, choices(() => [...fields, ...(got()?.labels ?? []).map((/** @type {string} */ name) => `label.${name}`)]),
+    table(() => `By ${route().query.by}`, "groups", () => got()?.items ?? [], (g) => g.value, [
+      ["Value", (g) => link(() => to("/search", { where: `${where} and ${g().where}` }), () => g().value || "none")], count("BMCs", (g) => g.total), count("Failing", (g) => g.unavailable, (n, g) => share(n, g.total)),
+      count("Unknown", (g) => g.unknown), count("Degraded", (g) => g.degraded), count("Available", (g) => g.available), ["Most often", (g) => () => g().reasons[0]?.reason ?? "-"]],
+      () => got()?.other > 0 && `and ${number(got().other)} BMCs of other values`)];
+}
+
 /** One of several ways to show it, as a link that keeps the rest. @param {string} name @param {string} value @param {string} text */
 const choice = (name, value, text) => h("button", { type: "button", class: "plain", "aria-pressed": () => String((route().query[name] ?? "") === value), onclick: () => ask({ [name]: value || undefined }) }, text);
 
@@ -109,6 +126,7 @@ export function page() {
   const found = () => fleet()?.sites().find((one) => one.site === site);
   const picked = picks();
   const wrong = signal(/** @type {unknown} */ (null));
+  const by = computed(() => Boolean(route().query.by));
   const racks = () => shown(found()?.racks ?? [], route().query.only === "problems");
   return [
     path([["Fleet", "/"], [named(site, "site"), null]]),
@@ -119,14 +137,15 @@ export function page() {
       return `${named(site, "site")}: ${inWords(/** @type {Fleet} */ (fleet()).count(here.from, here.to))}.`;
     }),
     h("div", { class: "bar-of-buttons" }, choice("view", "", "Map"), choice("view", "table", "Table"), choice("only", "problems", "Only problems"), choice("only", "", "All"),
+      h("input", { type: "search", list: "fields", placeholder: "Group by", "aria-label": "Group by", value: () => route().query.by ?? "", onchange: (event) => ask({ by: event.target.value.trim() || undefined, sort: undefined }) }),
       () => (route().query.view === "table" ? [choice("sort", "", "By place"), choice("sort", "share", "Worst first")] : null),
       h("a", { class: "plain", href: () => `/api/v1/export/bmcs?${new URLSearchParams({ where: `site=${quoted(site)}`, format: "csv" })}`, download: "" }, "CSV"),
       h("span", { class: "faint" }, () => (judged()[site] ? `checked ${ago(/** @type {string} */ (judged()[site]), now())} ago` : "no check yet"))),
     () => (wrong() ? trouble(wrong(), () => wrong.set(null)) : null),
-    () => (route().query.view === "table" ? [bulk({ picked, order: () => racks().map(keyOf), where: ofRacks, all: () => `site=${quoted(site)}`, what: " racks", tell: wrong.set }), table(racks, picked)] : map(racks)),
+    () => (by() ? grouped(`site=${quoted(site)}`) : [choices(() => fields), route().query.view === "table" ? [bulk({ picked, order: () => racks().map(keyOf), where: ofRacks, all: () => `site=${quoted(site)}`, what: " racks", tell: wrong.set }), rackTable(racks, picked)] : map(racks)]),
     () => {
       const left = (found()?.racks.length ?? 0) - racks().length;
-      return left > 0 ? h("p", { class: "faint" }, `${number(left)} racks in which nothing is wrong are not shown. `, h("a", { href: to("/site", { site, view: "table" }) }, "Table")) : null;
+      return left > 0 && !by() ? h("p", { class: "faint" }, `${number(left)} racks in which nothing is wrong are not shown. `, h("a", { href: to("/site", { site, view: "table" }) }, "Table")) : null;
     },
   ];
 }
