@@ -138,3 +138,77 @@ func TestPlacesMayBeCalledWhateverPeopleCallThem(t *testing.T) {
 		}
 	}
 }
+
+// A record that no message of Kafka holds keeps the whole inventory from being published, and one of a million fields keeps us busy.
+func TestTooManyFieldsMakeABadRecordSoon(t *testing.T) {
+	field := func(n int, name, value string) string {
+		fields := make([]string, n)
+		for i := range fields {
+			fields[i] = fmt.Sprintf(`"%s%06d":%q`, name, i, value)
+		}
+		return strings.Join(fields, ",")
+	}
+	s := netboxOf(0)
+	s.devices = []string{
+		deviceWith(1, field(60, "note", strings.Repeat("<", 1000))),
+		deviceWith(2, field(500_000, "bmc_a", "x")),
+		deviceWith(3, field(500_000, "b", "x")),
+		deviceWith(4, field(60, "short", "x")),
+	}
+	began := time.Now()
+	got, err := netboxAt(s.start(t).URL).BMCs(t.Context(), Known{})
+	if err != nil || len(got.BMCs) != 1 || got.BMCs[0].ID != "A000004" || len(got.Bad) != 3 {
+		t.Fatalf("%d BMCs, bad %.500v, %v", len(got.BMCs), got.Bad, err)
+	}
+	for _, bad := range got.Bad {
+		if len(bad.BMCs) != 1 || len(bad.Text) > 300 || !strings.Contains(bad.Text, "labels") {
+			t.Errorf("%.500v", bad)
+		}
+	}
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestLabelsThatAreTooManyOnceTheyAreMergedHinderTheirBMCAlone(t *testing.T) {
+	was, _ := synced(DefaultRule(), answerOf(bmcs(1, 3)))
+	now := bmcs(1, 3)
+	now[1].Labels = map[string]string{"a": strings.Repeat("x", mostLabels), "b": "y"}
+	next, diff := DefaultRule().Sync(was, answerOf(now), noon)
+	if !diff.Empty() || len(next.BMCs) != 3 || len(next.Conflicts) == 0 || next.Conflicts[0].Kind != BadRecord || !strings.Contains(next.Conflicts[0].Text, "at most 32 KiB") {
+		t.Errorf("%v, %+v", diff, next.Conflicts)
+	}
+}
+
+func TestNamesOfFieldsObeyNoTerminal(t *testing.T) {
+	s := netboxOf(0)
+	s.devices = []string{
+		deviceWith(1, `"x\u001b[31m":"v","y\u202e":"v","`+"\xff"+`":"v"`),
+		deviceWith(2, `"x\u001b[31m":"\u0000","bmc_\u001b[2J":"\u0000"`),
+	}
+	got, err := netboxAt(s.start(t).URL).BMCs(t.Context(), Known{})
+	if err != nil || len(got.BMCs) != 1 || len(got.Bad) != 1 {
+		t.Fatalf("%d BMCs, bad %v, %v", len(got.BMCs), got.Bad, err)
+	}
+	for name := range got.BMCs[0].Labels {
+		if !printable(name, "") {
+			t.Errorf("a label %q", name)
+		}
+	}
+	if text := got.Bad[0].Text; !printable(text, "") {
+		t.Errorf("%q", text)
+	}
+}
+
+func TestWhatASecondSourceHasTwiceIsFilledInByNeither(t *testing.T) {
+	first, second := bmcs(1, 1), append(bmcs(1, 1), bmcs(1, 1)...)
+	first[0].Login, second[0].Login, second[1].Login = DefaultLogin, DefaultLogin, "of-another"
+	got, err := Merged{sourceOf(func() (Answer, error) { return answerOf(first), nil }), sourceOf(func() (Answer, error) { return answerOf(second), nil })}.BMCs(t.Context(), Known{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, _ := DefaultRule().Sync(Register{}, got, noon)
+	if len(next.BMCs) != 0 || len(next.Conflicts) != 1 || next.Conflicts[0].Kind != SameID {
+		t.Errorf("%+v, conflicts %v", next.BMCs, next.Conflicts)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // The files of a directory keyring. A missing username is an empty one.
@@ -104,6 +105,10 @@ func (k *dirKeyring) read(name string) (string, error) {
 	text, _, err := f.read()
 	if err != nil {
 		delete(k.files, name) // a name that nobody has must not be remembered
+		// No file can have a name that is too long, or that leads through a file.
+		if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) {
+			err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+		}
 		return "", err
 	}
 	k.files[name] = f

@@ -154,6 +154,21 @@ func TestDirectoriesMayLieInADirectoryKeyring(t *testing.T) {
 	}
 }
 
+// What the CMDB says must not read as a fault of the keyring, which would be an incident about us.
+func TestANameThatNoFileCanHaveIsNoFaultOfTheKeyring(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "bmc"), "a file where a directory would be")
+	k, err := OpenKeyring(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"bmc/a", strings.Repeat("n", 250), "rack/" + strings.Repeat("ü", 125)} {
+		if _, err := k.Credentials(t.Context(), name); !errors.Is(err, ErrNoCredential) || errors.Is(err, ErrKeyring) {
+			t.Errorf("%.20s: %v", name, err)
+		}
+	}
+}
+
 // write writes a file that its owner alone can read, and the directories that it lies in.
 func write(t *testing.T, path, text string) {
 	t.Helper()

@@ -30,12 +30,13 @@ func (m Merged) BMCs(ctx context.Context, known Known) (Answer, error) {
 		here := make(map[ID]bool, len(answer.BMCs))
 		for _, b := range answer.BMCs {
 			i, before := at[b.ID]
-			if before && !here[b.ID] && b.ID != "" {
+			once := !here[b.ID]
+			here[b.ID] = true // twice in one source is a conflict
+			if before && once && b.ID != "" {
 				both := filled(*all.BMCs[i], *b)
 				all.BMCs[i] = &both
 				continue
 			}
-			here[b.ID] = true // twice in one source is a conflict
 			at[b.ID] = len(all.BMCs)
 			all.BMCs = append(all.BMCs, b)
 		}

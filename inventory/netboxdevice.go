@@ -182,11 +182,17 @@ func (n *netboxReading) column(field []byte) customColumn {
 		return c
 	}
 	name := string(field)
+	if !printable(name, "") {
+		name = clean(name, longestShared)
+	}
 	c := customColumn{"cf_" + name, false}
 	if column, ours := strings.CutPrefix(name, "bmc_"); ours && column != "id" { // which the source's own setting says
 		c = customColumn{column, true}
 	}
-	n.columns[name] = c
+	if len(n.columns) >= mostShared {
+		clear(n.columns)
+	}
+	n.columns[string(field)] = c
 	return c
 }
 

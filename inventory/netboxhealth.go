@@ -3,8 +3,10 @@ package inventory
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -38,6 +40,7 @@ type healthOf struct {
 	device  int64 // 0: several have the ID
 	has     string
 	refused bool // until the next reading
+	late    bool // it was refused before a reading: all others come first
 }
 
 const (
@@ -47,7 +50,7 @@ const (
 	healthBatch = 50
 	// soonest and latest are the pauses after a failure: it doubles.
 	soonest, latest = 5 * time.Second, 10 * time.Minute
-	// sameFault is how many refusals of single devices in a row are no fault of the devices.
+	// sameFault is how many refusals of single devices in a row, of which but the first are picked anywhere, are no fault of the devices.
 	sameFault = 5
 )
 
@@ -61,12 +64,13 @@ func NewNetBoxHealth(at Endpoint, field string, log *slog.Logger) *NetBoxHealth 
 func (h *NetBoxHealth) Want(id ID, health string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if health == "" {
+	switch {
+	case health == "":
 		delete(h.wanted, id)
-	} else {
+	case h.wanted[id] != health:
 		h.wanted[id] = health
+		h.wake()
 	}
-	h.wake()
 }
 
 // WantAll says what is believed of all BMCs.
@@ -101,6 +105,12 @@ func (h *NetBoxHealth) end(devices map[ID]healthOf, seen bool) {
 			devices[id] = d
 		}
 	}
+	for id, was := range h.devices {
+		if d := devices[id]; was.device > 0 && d.device == was.device {
+			d.late = was.late || was.refused
+			devices[id] = d
+		}
+	}
 	absent := !seen && len(devices) > 0
 	if absent && !h.absent {
 		h.log.Error("no device of netbox has the custom field for health: nothing is written until there is one", "source", h.at.Name, "field", h.field,
@@ -122,23 +132,38 @@ func (h *NetBoxHealth) Waiting() (bmcs int, err error) {
 			bmcs++
 		}
 	}
+	if h.absent && bmcs > 0 {
+		return bmcs, fmt.Errorf("source %s: no device has the custom field %s: create it in NetBox, of type text, for devices", h.at.Name, h.field)
+	}
 	return bmcs, h.failing
 }
 
-// due are the next to be written, by ID.
+// due are the next to be written, by ID: those that were refused before alone, and after all others.
 func (h *NetBoxHealth) due() []ID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.absent {
 		return nil
 	}
-	var ids []ID
+	var ids, late []ID
 	for id, health := range h.wanted {
-		if d, there := h.devices[id]; there && d.device > 0 && d.has != health && !d.refused {
+		switch d, there := h.devices[id]; {
+		case !there || d.device == 0 || d.has == health || d.refused:
+		case d.late:
+			late = append(late, id)
+		default:
 			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
+	slices.Sort(late)
+	switch {
+	case len(ids) == 0:
+		return late[:min(len(late), 1)]
+	case h.refused > 0: // its neighbours by ID may have the same fault: is there one that has not?
+		other := rand.N(len(ids))
+		return ids[other : other+1]
+	}
 	return ids[:min(len(ids), h.most)]
 }
 
@@ -218,7 +243,7 @@ func (h *NetBoxHealth) patches(ids []ID) (all []healthPatch, values map[ID]strin
 	values = map[ID]string{}
 	for _, id := range ids {
 		d, there := h.devices[id]
-		if want := h.wanted[id]; there && want != "" && want != d.has { // a reading may have ended since
+		if want := h.wanted[id]; there && d.device > 0 && want != "" && want != d.has { // a reading may have ended since
 			all, values[id] = append(all, healthPatch{d.device, map[string]string{h.field: want}}), want
 		}
 	}
@@ -234,7 +259,7 @@ func (h *NetBoxHealth) changed(values map[ID]string, named map[int64]bool) {
 		switch {
 		case !there:
 		case named[d.device]:
-			d.has = value
+			d.has, d.late = value, false
 			h.devices[id] = d
 			h.written[id] = value
 		default:
@@ -253,15 +278,19 @@ func (h *NetBoxHealth) refuse(values map[ID]string, err error) error {
 		h.most = cmp.Or(len(values)/2, 1)
 		return nil
 	}
-	h.refused++
-	if h.refused >= sameFault {
-		return err
-	}
 	for id := range values {
 		d := h.devices[id]
 		d.refused = true
 		h.devices[id] = d
-		h.log.Warn("netbox refuses the health of a device; it is left until the next sync", "source", h.at.Name, "bmc", id, "error", err)
+		if d.late { // as before, which says nothing about the others
+			continue
+		}
+		if h.refused++; h.refused < sameFault {
+			h.log.Warn("netbox refuses the health of a device; it is tried again with each sync, after all others", "source", h.at.Name, "bmc", id, "error", err)
+		}
+	}
+	if h.refused >= sameFault {
+		return err
 	}
 	return nil
 }

@@ -201,6 +201,9 @@ func TestAFieldThatDoesNotExistIsSaidOnceAndNothingIsSent(t *testing.T) {
 	if _, patches := s.wrote(); len(patches) > 0 || strings.Count(s.log.String(), "no device of netbox has the custom field") != 1 {
 		t.Errorf("%v\n%s", patches, s.log)
 	}
+	if waiting, err := s.health.Waiting(); waiting != 3 || err == nil || !strings.Contains(err.Error(), healthField) {
+		t.Errorf("%d are waiting, and no alarm says why: %v", waiting, err)
+	}
 	s.mu.Lock()
 	s.netboxStandIn.health = map[int64]string{}
 	s.mu.Unlock()
@@ -278,5 +281,75 @@ func TestSeveralDevicesWithOneIDGetNoHealth(t *testing.T) {
 	s.settled(t)
 	if health, _ := s.wrote(); !reflect.DeepEqual(health, map[int64]string{2: "available"}) {
 		t.Errorf("wrote %v", health)
+	}
+}
+
+// leaves waits until that many are waiting for their health, and nobody is due.
+func (s *healthSite) leaves(t *testing.T, want int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		waiting, _ := s.health.Waiting()
+		if waiting == want && len(s.health.due()) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			_, patches := s.wrote()
+			t.Fatalf("%d are waiting after %d requests, want %d\n%s", waiting, len(patches), want, s.log)
+		}
+	}
+}
+
+func TestDevicesThatCannotBeChangedHinderNoOtherHoweverManyTheyAre(t *testing.T) {
+	s := healthSiteOf(t, 100)
+	s.refuses = map[int64]bool{}
+	for n := range int64(30) {
+		s.refuses[n+1] = true
+	}
+	s.read(t)
+	stop := s.run(t)
+	s.health.WantAll(healthy(1, 100, "available"))
+	s.leaves(t, 30)
+	stop()
+	_, before := s.wrote()
+	s.read(t) // which has them tried again, behind all others
+	s.health.Want("A000100", "unavailable")
+	if due := s.health.due(); !reflect.DeepEqual(due, []ID{"A000100"}) {
+		t.Errorf("due are %v", due)
+	}
+	s.run(t)
+	s.leaves(t, 30)
+	if health, patches := s.wrote(); health[100] != "unavailable" || len(patches)-len(before) > 40 {
+		t.Errorf("%q after %v", health[100], patches[len(before):])
+	}
+	if n := strings.Count(s.log.String(), "netbox refuses the health of a device"); n > 30 {
+		t.Errorf("%d lines about 30 devices", n)
+	}
+}
+
+func TestWhatBecameAmbiguousSinceItWasDueIsNotWritten(t *testing.T) {
+	s := healthSiteOf(t, 2)
+	s.read(t)
+	s.health.WantAll(healthy(1, 2, "available"))
+	due := s.health.due()
+	s.devices = append(s.devices, strings.Replace(netboxDeviceText(3), "A000003", "A000001", 1))
+	s.read(t)
+	if patches, _ := s.health.patches(due); len(patches) != 1 || patches[0].ID != 2 {
+		t.Errorf("writes %v", patches)
+	}
+}
+
+// States come with each round, hundreds a second, and hardly one has news: to look through all BMCs for each would take a processor for itself.
+func TestWhatIsWantedAlreadyWakesNobody(t *testing.T) {
+	h := NewNetBoxHealth(Endpoint{}, healthField, slog.New(slog.DiscardHandler))
+	h.Want("a", "available")
+	<-h.news
+	h.Want("a", "available")
+	h.Want("b", "")
+	if len(h.news) != 0 {
+		t.Error("what was wanted already is looked for again")
+	}
+	h.Want("a", "degraded")
+	if len(h.news) != 1 {
+		t.Error("news wakes nobody")
 	}
 }

@@ -78,6 +78,8 @@ func (s *settling) take(r Rule, b *BMC, n int) {
 		s.conflict(Conflict{Kind: SameID, BMCs: []ID{b.ID}, Text: fmt.Sprintf("%d records have the ID %s", n, b.ID)})
 	case !b.Address.IsValid():
 		s.conflict(Conflict{Kind: BadRecord, BMCs: []ID{b.ID}, Text: fmt.Sprintf("%s has no address", b.ID)})
+	case overlong(b) != "":
+		s.conflict(Conflict{Kind: BadRecord, BMCs: []ID{b.ID}, Text: fmt.Sprintf("%s: %s", b.ID, overlong(b))})
 	case err != nil:
 		s.conflict(Conflict{Kind: Outside, BMCs: []ID{b.ID}, Text: err.Error()})
 	default:

@@ -149,7 +149,7 @@ func (s *Syncing) pause(err error) time.Duration {
 	every := s.config.Every
 	var later *Later
 	switch {
-	case errors.As(err, &later):
+	case errors.As(err, &later) && later.After > 0:
 		return max(time.Second, min(later.After, time.Hour))
 	case err != nil:
 		every = min(every, time.Minute)
@@ -173,6 +173,9 @@ func (s *Syncing) Sync(ctx context.Context) (Diff, error) {
 	if err != nil {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return Diff{}, fmt.Errorf("sync the inventory: %w", err) // we end; the source is not to blame
+		}
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			err = fmt.Errorf("%w: the sources took more than %v in all: have them answer sooner, or ask for less by filters or a query", err, patience)
 		}
 		status.Error, status.Sources = err.Error(), heard(status.Sources, answer, err, status.Tried)
 		s.config.Log.Error("the inventory cannot be synced; the last good one holds", "error", err, "bmcs", len(was.BMCs), "age", age(status))

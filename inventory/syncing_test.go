@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -215,6 +216,37 @@ func TestSyncsAreSpreadAndComeSoonerAfterAFailure(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestALimitThatNamesNoTimeIsNotAskedAgainSoonerThanAnyOtherFailure(t *testing.T) {
+	s := opened(t, SyncConfig{Dir: t.TempDir(), Every: 10 * time.Minute})
+	busy := errors.New("503 Service Unavailable")
+	for name, err := range map[string]error{"none": &Later{0, busy}, "0": fmt.Errorf("source nb: %w", &Later{0, busy})} {
+		if pause := s.pause(err); pause < 54*time.Second || pause > 66*time.Second {
+			t.Errorf("Retry-After %s: the next sync is after %v", name, pause)
+		}
+	}
+	if pause := s.pause(&Later{3 * time.Hour, busy}); pause != time.Hour {
+		t.Errorf("it waits %v", pause)
+	}
+}
+
+func TestASourceThatIsTooSlowAsAWholeIsCalledSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := opened(t, SyncConfig{Dir: t.TempDir(), Source: slowSource{}})
+		_, err := s.Sync(t.Context())
+		_, status := s.Register()
+		if err == nil || !strings.Contains(status.Error, "took more than 10m0s in all") || !strings.Contains(status.Error, "filters") {
+			t.Errorf("%v; status %q", err, status.Error)
+		}
+	})
+}
+
+type slowSource struct{}
+
+func (slowSource) BMCs(ctx context.Context, _ Known) (Answer, error) {
+	<-ctx.Done()
+	return Answer{}, ctx.Err()
 }
 
 func TestPeopleAskWhoSyncs(t *testing.T) {

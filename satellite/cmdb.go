@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"lamplighter/checks"
 	"lamplighter/inventory"
 )
 
@@ -101,15 +102,16 @@ func (m *CMDB) source(name string) []setting {
 		textSetting(key+"total", &s.Total),
 		textSetting(key+"next", &s.Next),
 		parsed(key+"basic", &s.Basic, "true or false", parseBool),
-		parsed(key+"health_field", &s.HealthField, "the name of a custom field: letters, digits and _, and no column of the inventory", parseHealthField),
+		parsed(key+"health_field", &s.HealthField, "the name of a custom field: letters, digits and _, and no column or label of the inventory", parseHealthField),
 		textSetting(key+"health_login", &s.HealthLogin),
 	}
 }
 
-// parseHealthField refuses what is a column of the inventory: each change of health would be one of the BMC.
+// parseHealthField refuses what is a column of the inventory, or a label that we read: health would be written over it.
 func parseHealthField(s string) (string, error) {
 	column, ours := strings.CutPrefix(s, "bmc_")
-	if s != "" && (strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || ours && slices.Contains(inventory.Columns(), column)) {
+	read := append(inventory.Columns(), inventory.RackHeightLabel, inventory.RMCPPortLabel, checks.HostnameLabel, checks.WaysLabel)
+	if s != "" && (strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" || ours && slices.Contains(read, column)) {
 		return "", errWanted
 	}
 	return s, nil
@@ -166,6 +168,7 @@ func (s *CMDBSource) validate(key string, require func(ok bool, key, want string
 	of(len(s.Filters) > 0, "filters", kindNetBox)
 	of(s.ID != "", "id", kindNetBox)
 	of(s.HealthField != "", "health_field", kindNetBox)
+	require(s.HealthField == "" || s.ID != "cf."+s.HealthField, key+"health_field", "want another field than the one of id")
 	require(s.HealthLogin == "" || s.HealthField != "", key+"health_login", "want health_field, too")
 	of(len(s.Fields) > 0, "fields", kindServiceNow, kindJSON)
 	of(s.Table+s.Query != "", "table", kindServiceNow)

@@ -74,13 +74,9 @@ func (h *healthFields) ofKafka(connection kafka.Config) func(context.Context) er
 		return kafka.Read(ctx, connection, kafka.Reading{
 			Topics: []string{kafka.StateTopic},
 			See: func(r kafka.Record) error {
-				id, health := inventory.ID(r.Key), ""
-				if len(r.Value) > 0 {
-					var s results.State
-					if err := json.Unmarshal(r.Value, &s); err != nil || s.Schema != results.StateSchema || s.BMC != id || h.site != "" && s.Site != h.site {
-						return nil // not ours to say
-					}
-					health = s.Health.String()
+				id, health, ours := h.said(r)
+				if !ours {
+					return nil
 				}
 				if whole {
 					h.want(id, health)
@@ -99,6 +95,23 @@ func (h *healthFields) ofKafka(connection kafka.Config) func(context.Context) er
 			},
 		})
 	}
+}
+
+// said is what a record of the topic says of a BMC; empty: nothing any more. Of one that stands at another site by now, who syncs there says
+// it: if both did, each would put the other's right with every sync.
+func (h *healthFields) said(r kafka.Record) (id inventory.ID, health string, ours bool) {
+	id = inventory.ID(r.Key)
+	if len(r.Value) == 0 {
+		return id, "", true
+	}
+	var s results.State
+	if err := json.Unmarshal(r.Value, &s); err != nil || s.Schema != results.StateSchema || s.BMC != id {
+		return id, "", false
+	}
+	if h.site != "" && s.Site != h.site {
+		return id, "", true
+	}
+	return id, s.Health.String(), true
 }
 
 // ofLive follows what this process believes itself.

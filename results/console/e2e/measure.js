@@ -61,9 +61,10 @@ async function opened(slow) {
 async function pixels(page) {
   const took = [];
   for (let n = 0; n < PROBES; n++) {
-    const drawn = page.evaluate(async () => {
+    await page.evaluate(async () => { // ready to see it before it happens: a change that nobody waits for yet would be waited for until the end
       const feed = await import(/** @type {HTMLLinkElement} */ (document.querySelector('link[rel="modulepreload"][href*="feed"]')).href);
-      return await new Promise((seen) => {
+      /** @type {any} */ (window).drawn = new Promise((seen, never) => {
+        setTimeout(never, 30_000, new Error("a change was not drawn within 30 s"));
         const off = feed.on("cells", () => {
           off();
           requestAnimationFrame(() => requestAnimationFrame(() => seen(performance.timeOrigin + performance.now())));
@@ -72,7 +73,7 @@ async function pixels(page) {
     });
     await new Promise((wake) => setTimeout(wake, 50 + Math.random() * 300)); // at any time of the server's pace
     const kept = Number(await (await fetch(`${control}/flip`)).text());
-    took.push(/** @type {number} */ (await drawn) - kept);
+    took.push(await page.evaluate(() => /** @type {Promise<number>} */ (/** @type {any} */ (window).drawn)) - kept);
   }
   return took;
 }

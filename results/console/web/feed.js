@@ -37,7 +37,7 @@ export function parser(tell) {
 export const patience = (tries, random) => 500 + random * Math.min(4500, 500 * 2 ** Math.min(tries, 10));
 
 /** Without a sign of life for so long the feed is lost: the server gives one every 5 s, and 12 s after it froze a person has to know. */
-export const SILENCE = 11_000;
+export const SILENCE = 10_500;
 
 export const fleet = signal(/** @type {Fleet | null} */ (null));
 /** Grows with each change of the fleet that is shown. */
