@@ -37,7 +37,7 @@ func discoverable(t *testing.T) (fleet simulated, network netip.Prefix, ghost in
 func (s simulated) discover(t *testing.T, network netip.Prefix, more ...string) outcome {
 	t.Helper()
 	some := s.BMCs()[0]
-	args := append([]string{"inventory", "discover", "--config", s.file("discover.yaml"), "--network", network.String(), "--rate", "1000",
+	args := append([]string{"inventory", "discover", "--config", s.file("discover.yaml"), "--network", network.String(), "--rate", "100", // what simulates them shares the processors with other tests
 		"--redfish-port", fmt.Sprint(some.RedfishPort()), "--rmcp-port", fmt.Sprint(some.RMCPPort())}, more...)
 	return lamplighter(t, args...)
 }
