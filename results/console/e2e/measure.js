@@ -91,6 +91,7 @@ async function memory(page) {
 const quick = await opened(1);
 const slow = await opened(6);
 const { page } = await first(1);
+await page.waitForTimeout(5000); // its stream begins once it is seen
 const took = await pixels(page);
 await fetch(`${control}/load?seconds=20`);
 const early = await memory(page);
