@@ -53,7 +53,7 @@ func (r Results) begin(ctx context.Context, b *beliefs, from follow.Config, w ar
 	}
 	b.server, err = api.NewServer(api.Config{
 		Live: b.follower.Live(), Incidents: b.follower, Store: b.store, Labels: labels(from.Record), Recheck: w.again, Inventory: w.listed, Inventories: w.inventories,
-		Pace: b.look.pace, Rounds: b.look.watch, Interval: from.Interval, Zones: r.zones(), Tokens: r.Tokens, Proxy: r.Proxy, Record: r.record(), Log: log,
+		Pace: b.look.pace, Rounds: b.look.watch, Interval: from.Interval, Kept: r.Changes, Zones: r.zones(), Tokens: r.Tokens, Proxy: r.Proxy, Record: r.record(), Log: log,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package api
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -25,6 +26,7 @@ const (
 type ask struct {
 	who    person
 	now    time.Time
+	then   *then // what was at now, where at= asks for what is past; nil: what is
 	query  url.Values
 	filter query.Filter
 	limit  int
@@ -55,7 +57,19 @@ func (s *Server) readAsk(r *http.Request, to route, who person, now time.Time) (
 			return ask{}, mistake("limit", fmt.Errorf("%q: want a number from 1 to %d", text, mostPage))
 		}
 	}
-	return a, nil
+	return a, s.lookBack(r.Context(), &a)
+}
+
+// lookBack has an ask see what was, where it says when: now is that time then, and what leans on now leans on that.
+func (s *Server) lookBack(ctx context.Context, a *ask) error {
+	at, err := a.time("at", time.Time{})
+	if err != nil || at.IsZero() {
+		return err
+	}
+	if a.then, err = s.then(ctx, at, a.now); err == nil {
+		a.now = at
+	}
+	return err
 }
 
 // parse reads a filter. Labels can be asked for where the inventory is known.

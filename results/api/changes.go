@@ -21,7 +21,11 @@ func (a ask) which() (w store.Which, err error) {
 	if w.From, err = a.time("from", time.Time{}); err != nil {
 		return w, err
 	}
-	if w.To, err = a.time("to", time.Time{}); err != nil {
+	usual := time.Time{}
+	if a.then != nil {
+		usual = a.now.Add(time.Millisecond)
+	}
+	if w.To, err = a.time("to", usual); err != nil {
 		return w, err
 	}
 	if !w.To.IsZero() && w.From.After(w.To) {
@@ -36,11 +40,11 @@ func (s *Server) picked(a ask) func(inventory.ID) bool {
 	if a.filter.String() == "" {
 		return func(inventory.ID) bool { return true }
 	}
-	l, known := s.lens(a.now), map[inventory.ID]bool{}
+	l, known := s.lens(a), map[inventory.ID]bool{}
 	return func(id inventory.ID) bool {
 		match, asked := known[id]
 		if !asked {
-			if b := s.Live.Get(id); b != nil {
+			if b := a.then.bmc(s.Live.Get(id)); b != nil {
 				match = l.match(a.filter, b)
 			}
 			known[id] = match

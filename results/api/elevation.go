@@ -52,7 +52,7 @@ type Place struct {
 // elevation answers with a rack: GET /elevation.
 func (s *Server) elevation(w http.ResponseWriter, _ *http.Request, a ask) error {
 	e := Elevation{Site: a.text("site"), Room: a.text("room"), Row: a.text("row"), Rack: a.text("rack"), Height: inventory.DefaultRackHeight, Units: []Place{}}
-	spots, placed := s.standing(e)
+	spots, placed := s.standing(e, a.then)
 	if len(spots) == 0 {
 		return problem(http.StatusNotFound, "no BMC is known in rack %.200q of row %.200q, room %.200q, site %.200q", e.Rack, e.Row, e.Room, e.Site)
 	}
@@ -62,13 +62,13 @@ func (s *Server) elevation(w http.ResponseWriter, _ *http.Request, a ask) error 
 		if placed {
 			e.Height = max(e.Height, sp.RackHeight())
 		}
-		e.Units = append(e.Units, s.placeOf(sp, a.now))
+		e.Units = append(e.Units, s.placeOf(sp, a))
 	}
 	return reply(w, e)
 }
 
-// standing are the BMCs of a rack.
-func (s *Server) standing(e Elevation) (spots []spot, placed bool) {
+// standing are the BMCs of a rack, as they are or were.
+func (s *Server) standing(e Elevation, t *then) (spots []spot, placed bool) {
 	listed := s.inventory()
 	elsewhere := make(map[inventory.ID]bool, len(listed))
 	for _, b := range listed {
@@ -83,10 +83,15 @@ func (s *Server) standing(e Elevation) (spots []spot, placed bool) {
 			spots = append(spots, heardOf(st))
 		}
 	}
+	for i, sp := range spots {
+		if heard := t.bmc(s.Live.Get(sp.ID)); heard != nil {
+			spots[i].state = &heard.State
+		}
+	}
 	return spots, listed != nil
 }
 
-func (s *Server) placeOf(sp spot, now time.Time) Place {
+func (s *Server) placeOf(sp spot, a ask) Place {
 	st := sp.state
 	if st == nil {
 		st = &results.State{NeverSeen: true}
@@ -95,9 +100,7 @@ func (s *Server) placeOf(sp spot, now time.Time) Place {
 		BMC: sp.ID, Unit: sp.Unit, Height: sp.Height, Face: sp.Face, Slot: sp.Slot, Chassis: sp.Chassis, Vendor: sp.Vendor, Model: sp.Model,
 		Health: st.Health, Failed: st.Failed, Reason: st.Reason, Since: st.Since, LastAt: st.LastAt, NeverSeen: st.NeverSeen,
 	}
-	s.hub.mu.Lock()
-	defer s.hub.mu.Unlock()
-	over := s.hub.overlay(sp.ID, now)
-	p.Look, p.Ack, p.Silenced, p.Incident = s.hub.looks(sp.ID), over.ack, over.silenced(), over.incident
+	over := s.over(a, sp.ID)
+	p.Look, p.Ack, p.Silenced, p.Incident = s.look(a, sp.ID), over.ack, over.silenced(), over.incident
 	return p
 }

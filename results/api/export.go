@@ -112,7 +112,7 @@ func (s *Server) exportBMCs(w http.ResponseWriter, _ *http.Request, a ask) error
 		return err
 	}
 	e, err := newExport(w, "bmcs", format, bmcColumns)
-	l := s.lens(a.now)
+	l := s.lens(a)
 	s.matching(a, func(k *follow.BMC) bool {
 		if err != nil {
 			return false

@@ -56,7 +56,7 @@ func (s *Server) groups(w http.ResponseWriter, _ *http.Request, a ask) error {
 	if err != nil {
 		return err
 	}
-	found, labels, l := map[string][]*follow.BMC{}, map[string]bool{}, s.lens(a.now)
+	found, labels, l := map[string][]*follow.BMC{}, map[string]bool{}, s.lens(a)
 	s.matching(a, func(b *follow.BMC) bool {
 		value := l.subject(b)(field.Name)
 		found[value] = append(found[value], b)

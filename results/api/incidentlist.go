@@ -51,7 +51,7 @@ func (w wanted) closed() bool { return w.status == "all" || w.status == string(r
 func (s *Server) failingIn(a ask) map[string]int {
 	counts := map[string]int{}
 	s.matching(a, func(b *follow.BMC) bool {
-		if id, ok := s.Incidents.IncidentOf(b.State.BMC); ok {
+		if id := s.incidentOf(a, b.State.BMC); id != "" {
 			counts[id]++
 		}
 		return true
@@ -65,7 +65,7 @@ func (s *Server) openOnes(a ask, w wanted) []results.Incident {
 	if a.filter.String() != "" {
 		in = s.failingIn(a)
 	}
-	return slices.DeleteFunc(slices.Clone(s.Incidents.Incidents()), func(i results.Incident) bool {
+	return slices.DeleteFunc(slices.Clone(s.incidentsAt(a)), func(i results.Incident) bool {
 		return i.Status == results.Resolved || !w.match(&i) || in != nil && in[i.ID] == 0
 	})
 }
@@ -78,7 +78,7 @@ func (s *Server) closedOnes(ctx context.Context, a ask, w wanted, after int64, s
 		more = false
 		var some []store.KeptIncident
 		err := s.Store.Incidents(ctx, store.WhichIncidents{After: after}, func(k store.KeptIncident) bool {
-			if after = k.Cursor; k.Incident.Status == results.Resolved && w.match(&k.Incident) {
+			if after = k.Cursor; k.Incident.Status == results.Resolved && !k.Incident.ClosedAt.After(a.now) && w.match(&k.Incident) {
 				some = append(some, k)
 			}
 			more = len(some) == usualPage

@@ -32,9 +32,8 @@ func listed(k *follow.BMC, o overlay) BMC {
 
 // matching gives the BMCs that a filter is true of, by ID, until see says that it has enough.
 func (s *Server) matching(a ask, see func(b *follow.BMC) (more bool)) {
-	l := s.lens(a.now)
-	all, _ := s.Live.All()
-	for _, b := range all {
+	l := s.lens(a)
+	for _, b := range s.all(a) {
 		if l.match(a.filter, b) && !see(b) {
 			return
 		}
@@ -87,7 +86,7 @@ func (s *Server) bmcs(w http.ResponseWriter, _ *http.Request, a ask) error {
 		}
 		return name != "bmc" || down || len(best.items) < best.most // those by ID come in order
 	})
-	return reply(w, best.page(a.limit, names, s.lens(a.now)))
+	return reply(w, best.page(a.limit, names, s.lens(a)))
 }
 
 // facts reads which facts a list shall have: names, or all.

@@ -118,13 +118,13 @@ func digits(s string) int {
 	return len(s)
 }
 
-// document is the map as it is now.
-func (c *cells) document(now time.Time) Map {
+// document is the map with such looks.
+func (c *cells) document(now time.Time, looks []string) Map {
 	m := Map{Map: c.name, Seq: c.view.count, At: now.UTC(), Placed: c.placed, Racks: slices.Clone(c.racks), Marks: map[int]string{}}
 	from := 0
 	for i := range m.Racks {
 		var letters strings.Builder
-		for n, state := range c.state[from : from+c.sizes[i]] {
+		for n, state := range looks[from : from+c.sizes[i]] {
 			letters.WriteByte(state[0])
 			if len(state) > 1 {
 				m.Marks[from+n] = state[1:]

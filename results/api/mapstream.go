@@ -28,7 +28,7 @@ func (s *Server) pack(a ask) []byte {
 	}
 	var body bytes.Buffer
 	w, _ := gzip.NewWriterLevel(&body, gzip.BestSpeed) // a known level is no error
-	_, _ = w.Write(encode(c.document(a.now)))          // into memory: no error
+	_, _ = w.Write(encode(c.document(a.now, c.state))) // into memory: no error
 	_ = w.Close()
 	c.packed = packed{c.name, c.view.count, body.Bytes()}
 	return c.packed.body
@@ -36,9 +36,12 @@ func (s *Server) pack(a ask) []byte {
 
 // fleetMap answers with the map: GET /map.
 func (s *Server) fleetMap(w http.ResponseWriter, r *http.Request, a ask) error {
+	if a.then != nil {
+		return replyPacked(w, r, s.mapThen(a))
+	}
 	if !console.ReadsGzip(r) {
 		s.hub.mu.Lock()
-		m := s.hub.cells.document(a.now)
+		m := s.hub.cells.document(a.now, s.hub.cells.state)
 		s.hub.mu.Unlock()
 		return reply(w, m)
 	}

@@ -63,11 +63,12 @@ func (s *Server) bmc(w http.ResponseWriter, r *http.Request, a ask) error {
 	if err != nil {
 		return err
 	}
-	d := Detail{State: b.State, Meaning: b.State.Reason.Info().Meaning, Facts: orEmpty(b.Facts), Neighbours: s.neighbours(&b.State)}
-	if err := s.lay(r, &d, a.now); err != nil {
+	b = a.then.bmc(b)
+	d := Detail{State: b.State, Meaning: b.State.Reason.Info().Meaning, Facts: orEmpty(b.Facts), Neighbours: s.neighbours(a, &b.State)}
+	if err := s.lay(r, &d, a); err != nil {
 		return err
 	}
-	switch verdict, err := s.Store.Newest(r.Context(), b.State.BMC); {
+	switch verdict, err := a.then.newest(r.Context(), s.Store, &b.State); {
 	case err == nil:
 		d.Verdict = &verdict
 	case !errors.Is(err, store.ErrNone):
@@ -77,9 +78,9 @@ func (s *Server) bmc(w http.ResponseWriter, r *http.Request, a ask) error {
 }
 
 // lay adds what lies over the state, and the inventory's labels.
-func (s *Server) lay(r *http.Request, d *Detail, now time.Time) error {
+func (s *Server) lay(r *http.Request, d *Detail, a ask) error {
 	id := d.State.BMC
-	over := s.hub.over(id, now)
+	over := s.over(a, id)
 	d.Ack, d.Silence, d.Code = over.ack, over.quiet, results.CodeOf(d.State.Health, d.State.Failed, d.State.Reason, over.kind())
 	if s.Labels != nil {
 		d.Labels = s.Labels(id)
@@ -87,7 +88,7 @@ func (s *Server) lay(r *http.Request, d *Detail, now time.Time) error {
 	if over.incident == "" {
 		return nil
 	}
-	i, err := s.Incidents.Incident(r.Context(), over.incident)
+	i, err := s.incidentAt(r.Context(), a, over.incident)
 	if err != nil {
 		return fmt.Errorf("read incident %s of %s: %w", over.incident, id, err)
 	}
@@ -104,13 +105,12 @@ func orEmpty[T any](all []T) []T {
 }
 
 // neighbours are by unit; a BMC of which no rack is known has none.
-func (s *Server) neighbours(of *results.State) []Neighbour {
+func (s *Server) neighbours(a ask, of *results.State) []Neighbour {
 	near := []Neighbour{}
 	if of.Rack == "" {
 		return near
 	}
-	all, _ := s.Live.All()
-	for _, b := range all {
+	for _, b := range s.all(a) {
 		o := &b.State
 		if o.Rack == of.Rack && o.Site == of.Site && o.Room == of.Room && o.Row == of.Row && o.BMC != of.BMC {
 			near = append(near, neighbour(o))

@@ -41,9 +41,17 @@ type lens struct {
 	now    time.Time
 }
 
-// lens sees what the hub was told last.
-func (s *Server) lens(now time.Time) lens {
-	return lens{func(id inventory.ID) overlay { return s.hub.over(id, now) }, s.Labels, now}
+// lens sees what the hub was told last, or what was.
+func (s *Server) lens(a ask) lens {
+	return lens{func(id inventory.ID) overlay { return s.over(a, id) }, s.Labels, a.now}
+}
+
+// over is what lies over a BMC, or lay.
+func (s *Server) over(a ask, id inventory.ID) overlay {
+	if a.then != nil {
+		return a.then.over(s, id)
+	}
+	return s.hub.over(id, a.now)
 }
 
 // subject answers a filter's questions about a BMC.

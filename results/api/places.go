@@ -127,7 +127,7 @@ func groups[T any](s *Server, w http.ResponseWriter, a ask, keyOf func(*results.
 	if err := a.cursor(&after); err != nil {
 		return err
 	}
-	counts, l := map[[4]string]*Count{}, s.lens(a.now)
+	counts, l := map[[4]string]*Count{}, s.lens(a)
 	s.matching(a, func(b *follow.BMC) bool {
 		key := keyOf(&b.State)
 		if counts[key] == nil {

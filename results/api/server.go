@@ -80,6 +80,8 @@ type Config struct {
 	Pace     *pace.Pace
 	Rounds   *audit.Watch
 	Interval time.Duration
+	// Kept is how long changes are kept: what was before is not known. Zero: for ever.
+	Kept time.Duration
 	// Zones are the time zones of sites, by their IANA names.
 	Zones map[string]string
 	// Tokens is the file of tokens; without one the API listens on loopback only.
@@ -106,6 +108,7 @@ type Server struct {
 	tokens    *Tokens
 	record    *record
 	past      past
+	thens     thens
 	open      bool // who is on this machine needs no token
 	listener  net.Listener
 	proxies   []net.Listener // where only the proxy can come

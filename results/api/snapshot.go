@@ -36,7 +36,7 @@ func (s *Server) snapshot(w http.ResponseWriter, _ *http.Request, a ask) error {
 	open := s.hub.allOpen()
 	s.hub.mu.Unlock()
 	_, err := fmt.Fprintf(w, `{"epoch":%q,"version":%d,"since":%q,"at":%q,"incidents":%s,"rows":[`, epoch, version, position(epoch, version), results.MomentText(a.now), encode(open))
-	lines, l := 0, s.lens(a.now)
+	lines, l := 0, s.lens(a)
 	s.matching(a, func(b *follow.BMC) bool {
 		if lines%500 == 0 {
 			_ = out.SetWriteDeadline(time.Now().Add(patience))

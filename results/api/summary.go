@@ -93,9 +93,9 @@ func countSilences(all []results.Silence, now time.Time) (c SilenceCounts) {
 
 // summary answers with the fleet in one look: GET /summary.
 func (s *Server) summary(w http.ResponseWriter, _ *http.Request, a ask) error {
-	sum := Summary{At: a.now.UTC(), Silences: countSilences(s.Incidents.Silences(), a.now)}
+	sum := Summary{At: a.now.UTC(), Silences: countSilences(s.silencesAt(a), a.now)}
 	sum.Epoch, sum.Version = s.Live.Version()
-	l, racks := s.lens(a.now), map[string]int{}
+	l, racks := s.lens(a), map[string]int{}
 	s.matching(a, func(b *follow.BMC) bool {
 		sum.add(&b.State, l.overlay(b))
 		if b.State.Health == checks.Unavailable {

@@ -106,7 +106,7 @@ func (f *Follower) Incidents() (all []results.Incident) {
 	for _, i := range f.desk.incidents {
 		all = append(all, i)
 	}
-	slices.SortFunc(all, compareIncidents)
+	slices.SortFunc(all, ByImportance)
 	return all
 }
 
@@ -125,7 +125,8 @@ func weight(i results.Incident) int {
 	return 0
 }
 
-func compareIncidents(a, b results.Incident) int {
+// ByImportance orders incidents, the most important first.
+func ByImportance(a, b results.Incident) int {
 	return cmp.Or(cmp.Compare(weight(a), weight(b)), b.ClosedAt.Compare(a.ClosedAt), cmp.Compare(b.Failing, a.Failing), b.OpenedAt.Compare(a.OpenedAt), strings.Compare(a.ID, b.ID))
 }
 

@@ -21,7 +21,7 @@ func parseTime(text string) (at func(now time.Time) time.Time, ok bool) {
 		}
 		return func(now time.Time) time.Time { return now.Add(by) }, true
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return func(time.Time) time.Time { return t }, true
 		}
