@@ -174,7 +174,15 @@ func TestExportsHoldWhatTheListsHold(t *testing.T) {
 	if n := strings.Count(string(text), "\n"); n != 30 || !strings.Contains(string(text), `"firmware":"2.9"`) {
 		t.Errorf("%d lines", n)
 	}
-	for _, format := range []string{"csv", "ndjson"} {
+	_, text, header = f.call("GET", base+"/export/bmcs?format=json", "")
+	var all []BMC
+	if err := json.Unmarshal(text, &all); err != nil || len(all) != 30 || all[7].Reason != checks.AuthRejected || all[0].Facts["serial"] != "=cmd()" || header.Get("Content-Type") != "application/json" {
+		t.Errorf("%v, %d BMCs, %v", err, len(all), header)
+	}
+	if _, text, _ = f.call("GET", base+where("/export/bmcs", "rack=B07")+"&format=json", ""); strings.TrimSpace(string(text)) != "[]" {
+		t.Errorf("of nothing: %s", text)
+	}
+	for _, format := range []string{"csv", "json", "ndjson"} {
 		if _, text, _ = f.call("GET", base+"/export/changes?format="+format, ""); !strings.Contains(string(text), "bmc-00007@") {
 			t.Errorf("%s", text)
 		}

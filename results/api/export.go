@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -16,6 +17,7 @@ import (
 // The ways in which a list is exported.
 const (
 	asCSV    = "csv"
+	asJSON   = "json"
 	asNDJSON = "ndjson"
 )
 
@@ -24,6 +26,7 @@ type export struct {
 	out    *http.ResponseController
 	csv    *csv.Writer
 	json   *json.Encoder
+	array  io.Writer // of one JSON document: what stands between its lines is written here
 	format string
 	lines  int
 }
@@ -32,9 +35,14 @@ func newExport(w http.ResponseWriter, name, format string, columns []string) (*e
 	e := &export{out: http.NewResponseController(w), format: format}
 	header := w.Header()
 	header.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s.%s"`, name, format))
-	if format == asNDJSON {
+	switch format {
+	case asNDJSON:
 		header.Set("Content-Type", "application/x-ndjson")
 		e.json = json.NewEncoder(w)
+		return e, nil
+	case asJSON:
+		header.Set("Content-Type", "application/json")
+		e.json, e.array = json.NewEncoder(w), w
 		return e, nil
 	}
 	header.Set("Content-Type", "text/csv; charset=utf-8; header=present")
@@ -48,6 +56,15 @@ func (e *export) line(document any, cells func() []string) error {
 	if e.lines++; e.lines%500 == 1 {
 		_ = e.out.SetWriteDeadline(time.Now().Add(patience)) // where that is not possible the server's own limit counts
 	}
+	if e.array != nil {
+		between := ","
+		if e.lines == 1 {
+			between = "["
+		}
+		if _, err := io.WriteString(e.array, between); err != nil {
+			return err
+		}
+	}
 	if e.json != nil {
 		return e.json.Encode(document)
 	}
@@ -60,7 +77,14 @@ func (e *export) line(document any, cells func() []string) error {
 
 // close writes what is left.
 func (e *export) close() error {
-	if e.csv == nil {
+	switch {
+	case e.array != nil && e.lines == 0:
+		_, err := io.WriteString(e.array, "[]\n")
+		return err
+	case e.array != nil:
+		_, err := io.WriteString(e.array, "]\n")
+		return err
+	case e.csv == nil:
 		return nil
 	}
 	e.csv.Flush()
@@ -107,7 +131,7 @@ func bmcCells(b BMC, k *follow.BMC) []string {
 
 // exportBMCs answers with all BMCs that match: GET /export/bmcs.
 func (s *Server) exportBMCs(w http.ResponseWriter, _ *http.Request, a ask) error {
-	format, err := a.choice("format", asCSV, asNDJSON)
+	format, err := a.choice("format", asCSV, asJSON, asNDJSON)
 	if err != nil {
 		return err
 	}
@@ -118,7 +142,7 @@ func (s *Server) exportBMCs(w http.ResponseWriter, _ *http.Request, a ask) error
 			return false
 		}
 		b := listed(k, l.overlay(k))
-		if format == asNDJSON {
+		if format != asCSV {
 			b.Facts = chosen(k.Facts, []string{"all"})
 		}
 		err = e.line(b, func() []string { return bmcCells(b, k) })
@@ -142,7 +166,7 @@ func changeCells(c results.Change) []string {
 
 // exportChanges answers with all changes that match, newest first: GET /export/changes.
 func (s *Server) exportChanges(w http.ResponseWriter, r *http.Request, a ask) error {
-	format, err := a.choice("format", asCSV, asNDJSON)
+	format, err := a.choice("format", asCSV, asJSON, asNDJSON)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func incidentCells(i Incident) []string {
 
 // exportIncidents answers with all incidents that match: GET /export/incidents.
 func (s *Server) exportIncidents(w http.ResponseWriter, r *http.Request, a ask) error {
-	format, err := a.choice("format", asCSV, asNDJSON)
+	format, err := a.choice("format", asCSV, asJSON, asNDJSON)
 	if err != nil {
 		return err
 	}

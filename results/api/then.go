@@ -61,7 +61,7 @@ func (s *Server) then(ctx context.Context, at, now time.Time) (*then, error) {
 	case at.After(now):
 		return nil, mistake("at", fmt.Errorf("%s is not past yet", at.UTC().Format(time.RFC3339)))
 	case s.Kept > 0 && at.Before(now.Add(-s.Kept)):
-		return nil, mistake("at", fmt.Errorf("%s: what changed is kept for %s (results.changes)", at.UTC().Format(time.RFC3339), s.Kept))
+		return nil, mistake("at", fmt.Errorf("%s: what changed is kept for %s (results.keep_changes)", at.UTC().Format(time.RFC3339), s.Kept))
 	}
 	s.thens.making.Lock()
 	defer s.thens.making.Unlock()

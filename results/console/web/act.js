@@ -2,7 +2,7 @@
 
 import { call, get, lines, pathOf, Problem, send } from "./api.js";
 import { modal } from "./parts.js";
-import { route } from "./route.js";
+import { at, route } from "./route.js";
 import { h, signal } from "./view.js";
 
 export const me = signal(/** @type {Me | null} */ (null));
@@ -21,6 +21,7 @@ export async function signIn(token) {
 export function barred() {
   const who = me();
   if (route().query.kiosk) return "This is a wall display.";
+  if (at()) return "This is as it was: go back to now to do something.";
   if (!who) return "It is not known yet who you are.";
   return who.scope === "operator" ? "" : `${who.name} is a ${who.scope}: this wants an operator.`;
 }

@@ -1,5 +1,6 @@
 // Asking the API. What goes wrong comes as a Problem: what was asked, since when, the request's ID.
 
+import { at } from "./route.js";
 import { signal } from "./view.js";
 
 /** An answer that is an error. */
@@ -42,14 +43,20 @@ export async function call(path, init) {
   return response;
 }
 
+/** What asks for the moment that is looked at. */
+const then = () => at() && { at: at() };
+
+/** The address of what is shown as a file. @param {string} what @param {Record<string, string>} query */
+export const file = (what, query) => `${base}/export/${what}?${new URLSearchParams({ ...query, ...then() })}`;
+
 /**
  * @template T
  * @param {string} path @param {Record<string, string>} [query] @param {AbortSignal} [signal]
  * @returns {Promise<T>}
  */
 export async function get(path, query, signal) {
-  const text = query ? `?${new URLSearchParams(query)}` : "";
-  return (await call(path + text, signal ? { signal } : {})).json();
+  const text = new URLSearchParams({ ...query, ...(/^\/(map|bmcs|elevation|summary|groups|changes|incidents(?!\/))/.test(path) && then()) });
+  return (await call(path + (text.size ? (path.includes("?") ? "&" : "?") + text : ""), signal ? { signal } : {})).json();
 }
 
 /** @param {"PUT" | "POST" | "DELETE"} method @param {string} path @param {unknown} [body] */

@@ -3,8 +3,9 @@
 
 import { call, get, lines, Problem } from "./api.js";
 import { Fleet } from "./model.js";
+import { at } from "./route.js";
 import { ahead } from "./time.js";
-import { signal } from "./view.js";
+import { effect, signal } from "./view.js";
 
 /* Server-Sent Events, read from a fetch: EventSource tells neither a 502 nor a half-open link from silence. */
 
@@ -103,6 +104,7 @@ function hear(event, text) {
 /** @param {CellsEvent} event */
 function cells(event) {
   const now = fleet.peek();
+  if (at.peek()) return; // what is looked at does not change any more
   if (fetching || paused.peek() || !now) {
     waiting.push(event);
     held.set(held.peek() + event.cells.length);
@@ -129,11 +131,13 @@ async function load() {
   if (fetching) return;
   fetching = true;
   become("catching up");
+  const then = at.peek();
   try {
     const next = new Fleet(await get("/map"));
     heard.set(Date.now());
     watch();
     fetching = false;
+    if (then !== at.peek()) return void load();
     fleet.set(next);
     tick.set(tick.peek() + 1);
     become("live");
@@ -209,7 +213,10 @@ export function pause(is) {
 /** Begins to listen. */
 export function start() {
   watch();
-  void load();
+  effect(() => {
+    at();
+    void load();
+  });
   if (!navigator.locks) return void lead(); // not a secure context: each tab for itself
   channel = new BroadcastChannel("lamplighter");
   channel.onmessage = ({ data: [event, data] }) => leading || hear(event, data);

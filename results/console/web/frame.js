@@ -1,7 +1,7 @@
 // What is on every page: where one can go, whether what is seen is current, and the line that says so when it is not.
 
 import { me, signIn } from "./act.js";
-import { go, route, to } from "./route.js";
+import { at, go, look, route, to } from "./route.js";
 import { fleet, heard, held, judged, link, pause, paused, returned, tick } from "./feed.js";
 import { ago, ahead, clock, knows, now, span, zone } from "./time.js";
 import { effect, h } from "./view.js";
@@ -13,6 +13,7 @@ function chip() {
   const { state, since } = link();
   if (state === "refused") return { kind: "lost", text: "SIGNED OUT" };
   if (state === "lost") return { kind: "lost", text: heard() ? `${LOST} since ${clock(heard())}` : LOST };
+  if (at()) return { kind: "paused", text: "As it was" };
   if (paused()) return { kind: "paused", text: `Paused (${held()} ${held() === 1 ? "change" : "changes"})` };
   if (state === "connecting") return { kind: "wait", text: `Connecting ${span(now() - since)}` };
   if (state === "catching up") return { kind: "wait", text: "Catching up" };
@@ -22,7 +23,7 @@ function chip() {
 /** The newest round that was judged anywhere: how old what the server knows is. */
 function checked() {
   const newest = Object.values(judged()).sort().at(-1);
-  return newest ? `checked ${ago(newest)} ago` : "no check yet";
+  return at() ? "" : newest ? `checked ${ago(newest)} ago` : "no check yet";
 }
 
 function search() {
@@ -36,8 +37,11 @@ function search() {
 
 export function header() {
   return h("header", { class: "top" },
-    h("a", { class: "brand", href: "/", "aria-label": "Lamplighter, fleet" }, "Lamplighter"),
-    h("nav", { class: "places", "aria-label": "pages" }, ["Incidents", "Silences", "Satellites", "Chain", "Inventory", "Audit"].map((name) => [name, `/${name.toLowerCase()}`]).map(([name, href]) => h("a", { href, "aria-current": () => (route().path === href ? "page" : null) }, name))),
+    h("a", { class: "brand", href: () => to("/"), "aria-label": "Lamplighter, fleet" }, "Lamplighter"),
+    h("nav", { class: "places", "aria-label": "pages" }, ["Incidents", "Silences", "Satellites", "Chain", "Inventory", "Audit"].map((name) => {
+      const path = `/${name.toLowerCase()}`;
+      return h("a", { href: () => to(path), "aria-current": () => (route().path === path ? "page" : null) }, name);
+    })),
     search(),
     h("div", { class: "status" },
       h("select", { "aria-label": "Times are shown in", onchange: (event) => zone.set(event.target.value) }, h("option", { value: "UTC" }, "UTC"), h("option", { value: "local" }, "local time"),
@@ -67,12 +71,20 @@ export const banner = () => h("div", { class: "banners" }, () => {
     return h("div", { class: "banner", role: "alert" }, h("strong", null, `${LOST}. `),
       () => (heard() ? `Nothing was heard from the server since ${clock(heard())} (${span(now() - heard())}).` : "The server does not answer."), " All below is last known. Trying again by itself.");
   }
+  if (at()) {
+    return h("div", { class: "note then", role: "status" }, h("strong", null, `As it was at ${clock(at())}. `), "Places and facts are those of now. ", h("span", { class: "wrong" }, why), " ",
+      h("input", { type: "datetime-local", step: 1, "aria-label": "Another moment (UTC)", value: at().replace("Z", ""), onchange: (event) => event.target.value && look(`${event.target.value}Z`) }), "UTC",
+      h("button", { type: "button", onclick: () => look(undefined) }, "Back to now"));
+  }
   if (returned()) return h("div", { class: "note", role: "status" }, returned());
   if (Math.abs(ahead()) > 60_000) {
     return h("div", { class: "note", role: "status" }, `This machine's clock is ${span(Math.abs(ahead()))} ${ahead() > 0 ? "behind" : "ahead of"} the server's; times shown are the server's.`);
   }
   return null;
 });
+
+/** What stands above what is printed: from where, and when. */
+export const printed = () => h("p", { class: "printed" }, () => route() && `${location.href} ${clock(now())}`);
 
 /** The tab says it too. @param {HTMLLinkElement | null} icon */
 export function tab(icon) {

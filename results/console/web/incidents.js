@@ -3,7 +3,8 @@
 import { get } from "./api.js";
 import { on } from "./feed.js";
 import { later } from "./later.js";
-import { signal } from "./view.js";
+import { at } from "./route.js";
+import { effect, signal } from "./view.js";
 
 /** null: not known yet */
 export const incidents = signal(/** @type {Incident[] | null} */ (null));
@@ -24,6 +25,9 @@ const look = later(async () => {
 });
 
 export function start() {
-  look(0);
+  effect(() => {
+    at();
+    look(0);
+  });
   for (const event of ["hello", "resync", "incident", "ack", "silence"]) on(event, () => look(250));
 }

@@ -1,7 +1,7 @@
 // What keys do: one list, from which the help is made. Single keys can be switched off.
 
 import { get } from "./api.js";
-import { bmcURL, go, route, siteURL } from "./route.js";
+import { bmcURL, go, look, route, siteURL, to } from "./route.js";
 import { pause, paused } from "./feed.js";
 import { modal } from "./parts.js";
 import { h, signal } from "./view.js";
@@ -40,9 +40,9 @@ const select = () => /** @type {HTMLElement | null | undefined} */ (document.act
 /** @type {{ keys: string, text: string, act: () => void }[]} */
 export const actions = [
   { keys: "/", text: "search", act: () => document.getElementById("search")?.focus() },
-  { keys: "g f", text: "go to the fleet", act: () => go("/") },
+  { keys: "g f", text: "go to the fleet", act: () => go(to("/")) },
   { keys: "g s", text: "go to the site", act: () => go(siteURL(route.peek().query.site ?? "")) },
-  { keys: "g i", text: "go to the incidents", act: () => go("/incidents") },
+  { keys: "g i", text: "go to the incidents", act: () => go(to("/incidents")) },
   { keys: "g z", text: "go to the silences", act: () => go("/silences") },
   { keys: "g t", text: "go to the satellites", act: () => go("/satellites") },
   { keys: "g c", text: "go to the chain", act: () => go("/chain") },
@@ -58,6 +58,7 @@ export const actions = [
   { keys: "s", text: "silence", act: () => press("s") },
   { keys: "x", text: "select, in a list", act: select },
   { keys: "p", text: "hold or show what comes", act: () => pause(!paused.peek()) },
+  { keys: "h", text: "show what was an hour ago, or another moment", act: () => look(new Date(Date.now() - 36e5).toISOString().replace(/\..*/, "Z")) },
   { keys: "?", text: "this list", act: help },
 ];
 

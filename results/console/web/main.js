@@ -2,12 +2,12 @@
 
 import * as act from "./act.js";
 import * as feed from "./feed.js";
-import { banner, header, tab } from "./frame.js";
+import { banner, header, printed, tab } from "./frame.js";
 import * as incidents from "./incidents.js";
 import * as keys from "./keys.js";
 import { page as fleet } from "./pages/fleet.js";
 import { trouble } from "./parts.js";
-import { pageOf, route, start } from "./route.js";
+import { at, pageOf, route, start } from "./route.js";
 import { computed, effect, h, signal } from "./view.js";
 
 /** @type {(() => void)[]} */
@@ -44,13 +44,13 @@ const pages = {
 start();
 const shown = computed(() => {
   const { path, query } = route();
-  return JSON.stringify([path, ...(pages[pageOf(path)]?.by ?? []).map((name) => query[name] ?? null)]);
+  return JSON.stringify([path, at(), ...(pages[pageOf(path)]?.by ?? []).map((name) => query[name] ?? null)]);
 });
 const main = h("main", { id: "main", tabindex: -1 }, () => {
   const [path] = JSON.parse(shown());
   return pages[pageOf(path)]?.page() ?? h("h1", { class: "sentence" }, "There is no such page.");
 });
-document.body.replaceChildren(h("a", { class: "skip", href: "#main" }, "To the content"), header(), banner(), main, h("footer", null, keys.hint()));
+document.body.replaceChildren(h("a", { class: "skip", href: "#main" }, "To the content"), header(), printed(), banner(), main, h("footer", null, keys.hint()));
 effect(() => {
   const wall = Boolean(route().query.kiosk);
   document.body.classList.toggle("kiosk", wall);

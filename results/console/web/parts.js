@@ -1,9 +1,10 @@
 // Pieces that pages share.
 
-import { get } from "./api.js";
+import { file, get } from "./api.js";
 import { codeOf, groups, paint, words } from "./codes.js";
-import { fleet } from "./feed.js";
+import { fleet, judged } from "./feed.js";
 import { at, number } from "./model.js";
+import { at as then } from "./route.js";
 import { ago, clock, everywhere, now, span } from "./time.js";
 import { computed, effect, h, signal, svg } from "./view.js";
 
@@ -18,6 +19,12 @@ export function code(look, props = {}) {
 export function moment(at, none = "never") {
   if (!at) return h("span", { class: "faint" }, none);
   return h("time", { datetime: at, title: everywhere(at) }, () => clock(at), h("span", { class: "faint" }, () => ` (${ago(at)} ago)`));
+}
+
+/** How long ago a round of a site was judged. @param {string} site */
+export function checked(site) {
+  const at = judged()[site];
+  return then() ? "" : at ? `checked ${ago(at, now())} ago` : "no check yet";
 }
 
 /** Only how long ago; hovering tells when. @param {string | undefined} at */
@@ -74,6 +81,10 @@ export const head = (name) => h("th", { scope: "col" }, name || h("span", { clas
 /** A desk's ticket, as a link where that is one of the web. @param {Ticket | undefined} t */
 export const ticketed = (t) => (!t ? h("span", { class: "faint" }, "no ticket") : /^https?:/.test(t.url) ? h("a", { href: t.url, rel: "noreferrer", target: "_blank" }, t.ref || t.desk) : h("span", null, t.ref || `ticket at ${t.desk}`));
 
+/** What is shown, as files and on paper. @param {string} what @param {() => Record<string, string>} query */
+export const exports = (what, query) => [["csv", "json", "ndjson"].map((format) => h("a", { class: "plain", download: "", href: () => file(what, { ...query(), format }) }, format.toUpperCase())),
+  h("button", { type: "button", class: "plain", onclick: () => print() }, "Print")];
+
 /** A name; one that is empty is said to be. @param {string} name @param {string} kind */
 export const named = (name, kind) => name || `(no ${kind})`;
 
@@ -93,7 +104,7 @@ function dayOf({ bmc, looks, total, worst, worst_at }) {
 
 /** Gives each day of what is asked for, by site or BMC, each minute anew, once all else is shown. @param {Record<string, string>} [query] */
 export function days(query) {
-  const minute = computed(() => fleet() && Math.floor(now() / 6e4));
+  const minute = computed(() => !then() && fleet() && Math.floor(now() / 6e4));
   const all = signal(/** @type {import("../types.js").Strip[]} */ ([]));
   effect(() => {
     if (minute()) setTimeout(() => get("/strips", query).then((/** @type {any} */ { items }) => all.set(items), () => {}), 400);

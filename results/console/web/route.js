@@ -8,9 +8,13 @@ export function parse(url) {
   return { path: pathname, query: Object.fromEntries(searchParams) };
 }
 
+/** The moment that is looked at; "" is now. Links lead to the same moment, but to pages that only know what is now. */
+export const at = signal("");
+const past = /^\/($|site$|rack$|bmc$|incidents$|search$)/;
+
 /** The address of a route. What is empty is left out, except where a place has no name. @param {string} path @param {Record<string, string | undefined>} [query] */
 export function to(path, query = {}) {
-  const all = new URLSearchParams();
+  const all = new URLSearchParams(at() && past.test(path) && !("at" in query) ? { at: at() } : {});
   for (const [name, value] of Object.entries(query)) if (value !== undefined) all.set(name, value);
   const text = all.toString();
   return path + (text ? `?${text}` : "");
@@ -24,7 +28,7 @@ export const siteURL = (site) => to("/site", { site });
 export const bmcURL = (id) => to("/bmc", { id });
 
 /** @param {string} id */
-export const incidentURL = (id) => `/incidents/${encodeURIComponent(id)}`;
+export const incidentURL = (id) => to(`/incidents/${encodeURIComponent(id)}`);
 
 /** The page of a path: of those that name something in it, the pattern. @param {string} path */
 export const pageOf = (path) => path.replace(/^\/incidents\/[^/]+$/, "/incidents/{id}");
@@ -32,12 +36,16 @@ export const pageOf = (path) => path.replace(/^\/incidents\/[^/]+$/, "/incidents
 /** Where we are. */
 export const route = signal(/** @type {Route} */ ({ path: "/", query: {} }));
 
-const here = () => parse(location.pathname + location.search);
+function here() {
+  const now = parse(location.pathname + location.search);
+  at.set((past.test(now.path) && !now.query.q && now.query.at) || "");
+  route.set(now);
+}
 
 /** Goes to an address; replace leaves no step for Back. @param {string} url @param {boolean} [replace] */
 export function go(url, replace = false) {
   history[replace ? "replaceState" : "pushState"](null, "", url);
-  route.set(here());
+  here();
 }
 
 /** Changes some of what is asked of this page. @param {Record<string, string | undefined>} query */
@@ -46,10 +54,16 @@ export function ask(query) {
   go(to(path, { ...now, ...query }), true);
 }
 
+/** Shows a moment, of the fleet where this page only knows what is now. @param {string | undefined} moment */
+export function look(moment) {
+  const { path, query } = route.peek();
+  go(past.test(path) ? to(path, { ...query, at: moment }) : to("/", { at: moment }));
+}
+
 /** Takes over from the browser: links of ours, Back and Forward. */
 export function start() {
-  route.set(here());
-  addEventListener("popstate", () => route.set(here()));
+  here();
+  addEventListener("popstate", here);
   document.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest("a") : null;
     if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -1,5 +1,6 @@
 // Times: one zone at a time, always named, and how long ago beside it.
 
+import { at as then } from "./route.js";
 import { signal } from "./view.js";
 
 /** Now, every second. Everything that shows an age follows it. */
@@ -25,8 +26,8 @@ export function span(ms) {
   return d < 7 && h % 24 ? `${d} d ${h % 24} h` : `${d} d`;
 }
 
-/** How long ago by the server's clock. @param {string} at @param {number} [by] */
-export const ago = (at, by = now()) => span(by + ahead() - Date.parse(at));
+/** How long ago by the server's clock, or before the moment that is looked at. @param {string} at @param {number} [by] */
+export const ago = (at, by = now()) => span((then() ? Date.parse(then()) : by + ahead()) - Date.parse(at));
 
 /** @type {Map<string, Intl.DateTimeFormat>} */
 const formats = new Map();

@@ -3,12 +3,11 @@
 import { ackIncident, button } from "../act.js";
 import { carpet } from "../carpet.js";
 import { groups } from "../codes.js";
-import { fleet, judged, tick } from "../feed.js";
+import { fleet, tick } from "../feed.js";
 import { answered, incidents, open } from "../incidents.js";
 import { common, number, sentence, tile, weight } from "../model.js";
-import { age, code, days, inWords, named, ticketed } from "../parts.js";
+import { age, checked, code, days, inWords, named, ticketed } from "../parts.js";
 import { incidentURL, siteURL, to } from "../route.js";
-import { ago, now } from "../time.js";
 import { computed, h, list } from "../view.js";
 
 /** Counters that are links to what they count. */
@@ -40,7 +39,7 @@ function incident(item) {
 }
 
 const top = () => h("section", { class: "incidents", "aria-labelledby": "incidents" },
-  h("h2", { id: "incidents" }, h("a", { href: "/incidents" }, "Incidents"), " ", () => h("span", { class: "faint" }, open() === null ? "" : `${number(open() ?? 0)} open`)),
+  h("h2", { id: "incidents" }, h("a", { href: to("/incidents") }, "Incidents"), " ", () => h("span", { class: "faint" }, open() === null ? "" : `${number(open() ?? 0)} open`)),
   () => (incidents()?.length === 0 ? h("p", { class: "empty" }, "None is open.") : incidents() === null ? h("p", { class: "empty" }, "Asking …") : null),
   list(h("ol", null), () => (incidents() ?? []).slice(0, 5), (i) => i.id, incident));
 
@@ -61,10 +60,7 @@ function card(item, day) {
     }),
     carpet(site, `map of ${name}: arrow keys go from BMC to BMC, Enter opens`),
     h("div", { class: "days-of" }, "24 h ", () => day(site.site)),
-    h("p", { class: "faint" }, () => {
-      const at = judged()[site.site];
-      return [at ? `checked ${ago(at, now())} ago` : "no check yet", `, ${number(site.racks.length)} racks`];
-    }));
+    h("p", { class: "faint" }, () => checked(site.site), ` ${number(site.racks.length)} racks`));
 }
 
 /** Sites, the worst first. A page has room for so many. */

@@ -2,14 +2,14 @@
 // is what tickets have; it opens after the end, too.
 
 import { ackIncident, button, note } from "../act.js";
-import { get, kept, send } from "../api.js";
+import { file, get, kept, send } from "../api.js";
 import { forEach, picks, tick, tickAll } from "../bulk.js";
 import { lookOf } from "../chain.js";
 import { steps } from "../codes.js";
 import { fleet, on } from "../feed.js";
 import { later } from "../later.js";
 import { number } from "../model.js";
-import { age, code, moment, path, ticketed, trouble } from "../parts.js";
+import { age, code, exports, moment, path, ticketed, trouble } from "../parts.js";
 import { ask, bmcURL, incidentURL, rackURL, route, siteURL, to } from "../route.js";
 import { quoted, scopeOf, silence, where } from "../silence.js";
 import { causes, owners } from "../tables.js";
@@ -118,7 +118,6 @@ function acts({ pages, rows, picked, tell }) {
     ]);
 }
 
-const exports = () => ["csv", "ndjson"].map((format) => h("a", { class: "plain", download: "", href: () => `/api/v1/export/incidents?${new URLSearchParams({ ...filters(), status: tab(), format })}` }, format.toUpperCase()));
 
 export function page() {
   const { pages, wrong, look, more } = watched();
@@ -134,7 +133,7 @@ export function page() {
     path([["Fleet", "/"], ["Incidents", null]]),
     h("h1", { class: "sentence" }, () => (pages() ? `Incidents:${count("open")} open,${count("acknowledged")} acknowledged. ${number([...pages()?.open?.items ?? [], ...pages()?.acknowledged?.items ?? []].reduce((sum, i) => sum + i.failing, 0))} BMCs fail in them.` : wrong() ? "Incidents: not known." : "Incidents: loading …")),
     h("div", { class: "bar-of-buttons" }, tabs.map((status) => h("button", { type: "button", "aria-pressed": () => String(tab() === status), onclick: () => ask({ status: status === "open" ? undefined : status }) }, status, () => count(status))),
-      choice("cause", () => causes), choice("owner", () => owners), choice("site", sites), exports()),
+      choice("cause", () => causes), choice("owner", () => owners), choice("site", sites), exports("incidents", () => ({ ...filters(), status: tab() }))),
     () => (wrong() ? trouble(wrong(), look) : null),
     acts({ pages, rows, picked, tell: wrong.set }),
     () => (pages() && !rows().length ? h("p", { class: "empty" }, Object.keys(filters()).length ? ["None matches. ", h("a", { href: "/incidents" }, "Clear filter")] : `None is ${tab()}.`) : null),
@@ -191,7 +190,7 @@ function past(i) {
   const done = /** @type {Record<string, string>} */ ({ ack: "acknowledged it", unack: "took the acknowledgement back" });
   const all = [
     { at: i.since, what: [h("b", null, "The first BMC broke")] },
-    { at: i.opened_at, what: [h("b", null, "It became an incident")] },
+    { at: i.opened_at, what: [h("b", null, "It became an incident"), " ", h("a", { href: to("/", { at: i.opened_at }) }, "the fleet then")] },
     ...(i.closed_at ? [{ at: i.closed_at, what: [h("b", null, "Closed"), i.closed ? `: ${ended[i.closed]}` : ""] }] : []),
     ...i.tickets.flatMap((t) => (t.opened_at ? [{ at: t.opened_at, what: [h("b", null, `Ticket ${t.ref || t.desk}`), " was opened"] }] : [])),
     ...i.acts.map((a) => ({ at: a.at, what: [h("b", null, a.who), ` ${done[a.do] ?? a.do}${a.note ? `: ${a.note}` : ""}`] })),
@@ -223,7 +222,7 @@ export function one() {
         i.status === "closed" ? null : button(i.ack ? "Ack again" : "Ack", () => ackIncident(i), { "data-key": "a", class: "main" }),
         button("Silence", () => quiet("silence"), { "data-key": "s" }), button("Maintenance", () => quiet("maintenance")),
         h("button", { type: "button", onclick: () => navigator.clipboard?.writeText(location.href) }, "Copy link"),
-        i.failing > 0 && h("a", { class: "plain", download: "", href: `/api/v1/export/bmcs?${new URLSearchParams({ where: `incident=${quoted(i.id)}`, format: "csv" })}` }, "BMCs as CSV"),
+        i.failing > 0 && h("a", { class: "plain", download: "", href: file("bmcs", { where: `incident=${quoted(i.id)}`, format: "csv" }) }, "BMCs as CSV"),
       ];
     }),
     () => {

@@ -6,7 +6,7 @@ import { codeOf, words } from "../codes.js";
 import { tick } from "../feed.js";
 import { later } from "../later.js";
 import { number } from "../model.js";
-import { age, code, head, path, trouble } from "../parts.js";
+import { age, code, exports, head, path, trouble } from "../parts.js";
 import { bmcURL, go, incidentURL, rackURL, route, siteURL } from "../route.js";
 import { effect, h, list, signal } from "../view.js";
 
@@ -60,7 +60,7 @@ function matching(where) {
   });
   return [
     h("h1", { class: "sentence" }, () => (next() === null ? "Looking …" : `${number(rows().length)}${next() ? " newest" : ""} BMCs: ${where || "all"}.`)),
-    h("div", { class: "bar-of-buttons" }, ["csv", "ndjson"].map((format) => h("a", { class: "plain", download: "", href: `/api/v1/export/bmcs?${new URLSearchParams({ where, format })}` }, format.toUpperCase())), h("a", { class: "plain", href: "/" }, "Clear filter")),
+    h("div", { class: "bar-of-buttons" }, exports("bmcs", () => ({ where })), h("a", { class: "plain", href: "/" }, "Clear filter")),
     () => (wrong() ? trouble(wrong(), () => look(false)) : null),
     bar({ picked: bmcs, order, all: () => where, tell: wrong.set }),
     () => (next() === "" && !rows().length ? h("p", { class: "empty" }, "None matches. ", h("a", { href: "/" }, "Clear filter")) : null),

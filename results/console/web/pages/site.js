@@ -3,12 +3,11 @@
 import { bar as bulk, picks, tick as box } from "../bulk.js";
 import { carpet } from "../carpet.js";
 import { codeOf, paint, steps } from "../codes.js";
-import { fleet, judged, tick } from "../feed.js";
+import { fleet, tick } from "../feed.js";
 import { at, common, number, tile, weight } from "../model.js";
-import { bar, head, inWords, named, path, trouble } from "../parts.js";
+import { bar, checked, exports, head, inWords, named, path, trouble } from "../parts.js";
 import { ask, rackURL, route, to } from "../route.js";
 import { exactly, quoted } from "../silence.js";
-import { ago, now } from "../time.js";
 import { asked, count, link, share, table } from "./ourselves.js";
 import { computed, h, list, signal } from "../view.js";
 
@@ -139,8 +138,8 @@ export function page() {
     h("div", { class: "bar-of-buttons" }, choice("view", "", "Map"), choice("view", "table", "Table"), choice("only", "problems", "Only problems"), choice("only", "", "All"),
       h("input", { type: "search", list: "fields", placeholder: "Group by", "aria-label": "Group by", value: () => route().query.by ?? "", onchange: (event) => ask({ by: event.target.value.trim() || undefined, sort: undefined }) }),
       () => (route().query.view === "table" ? [choice("sort", "", "By place"), choice("sort", "share", "Worst first")] : null),
-      h("a", { class: "plain", href: () => `/api/v1/export/bmcs?${new URLSearchParams({ where: `site=${quoted(site)}`, format: "csv" })}`, download: "" }, "CSV"),
-      h("span", { class: "faint" }, () => (judged()[site] ? `checked ${ago(/** @type {string} */ (judged()[site]), now())} ago` : "no check yet"))),
+      exports("bmcs", () => ({ where: `site=${quoted(site)}` })),
+      h("span", { class: "faint" }, () => checked(site))),
     () => (wrong() ? trouble(wrong(), () => wrong.set(null)) : null),
     () => (by() ? grouped(`site=${quoted(site)}`) : [choices(() => fields), route().query.view === "table" ? [bulk({ picked, order: () => racks().map(keyOf), where: ofRacks, all: () => `site=${quoted(site)}`, what: " racks", tell: wrong.set }), rackTable(racks, picked)] : map(racks)]),
     () => {
