@@ -25,7 +25,11 @@ func TestALargeFleetIsAnsweredSoon(t *testing.T) {
 		patient *= 10
 	}
 	f := newFleet(t)
+	var half time.Time // when half of them had been heard of
 	for from := 0; from < bmcs; from += 1000 {
+		if half.IsZero() && from >= bmcs/2 {
+			half = moment(t)
+		}
 		var all []results.Verdict
 		for n := from; n < from+1000; n++ {
 			reason := checks.Reason("")
@@ -48,6 +52,10 @@ func TestALargeFleetIsAnsweredSoon(t *testing.T) {
 		{"/bmcs?sort=-since&limit=1000", time.Second, time.Second, 1},
 		{"/search?q=S77", time.Second, time.Second, 1},
 		{"/snapshot", 300 * time.Millisecond, 3 * time.Second, bmcs},
+		{asOf("/map", half), 3 * time.Second, 3 * time.Second, 1},
+		{asOf("/summary", half), time.Second, time.Second, 1},
+		{asOf("/bmcs?where="+filter, half), time.Second, time.Second, 1},
+		{asOf("/map", half.Add(-time.Hour)), 8 * time.Second, 8 * time.Second, 1},
 		{"/export/bmcs?format=csv", 300 * time.Millisecond, 5 * time.Second, bmcs + 1},
 		{"/export/bmcs?format=ndjson", 300 * time.Millisecond, 5 * time.Second, bmcs},
 	} {
