@@ -3,6 +3,7 @@ import { defineConfig } from "@playwright/test";
 // Debian's Chromium, and servers that TestTheConsoleInABrowser (browser_test.go) starts: nothing is downloaded, nothing is a stand-in.
 export default defineConfig({
   testDir: "e2e",
+  testIgnore: process.env.LAMPLIGHTER_CONTROL ? [] : "restart.spec.js", // it needs a server that restart_test.go can kill
   workers: 1,
   fullyParallel: false,
   timeout: 90_000,
