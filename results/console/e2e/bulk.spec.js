@@ -2,11 +2,9 @@
 
 import { accessible, api, believed, expect, open, test } from "./watch.js";
 
-test.beforeAll(async ({ browser }) => {
+test.beforeAll(async ({ request }) => {
   test.setTimeout(150_000);
-  const page = await browser.newPage();
-  await believed(page);
-  await page.close();
+  await believed({ request });
 });
 
 const rack = "/rack?site=ams1&room=hall-1&row=A&rack=A03";

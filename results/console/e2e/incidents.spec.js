@@ -2,23 +2,21 @@
 
 import { api, believed, expect, inEachLook, open, test } from "./watch.js";
 
-/** @typedef {import("@playwright/test").Page} Page */
+/** @typedef {import("@playwright/test").APIRequestContext} Asker */
 
-/** The incident of the demo's dead rack. @param {Page} page */
+/** The incident of the demo's dead rack. @param {{ request: Asker }} page */
 const rackOf = async (page) => (await api(page, "/incidents?cause=rack&limit=1")).items[0];
 
-/** Ends what is kept quiet. @param {Page} page */
+/** Ends what is kept quiet. @param {{ request: Asker }} page */
 async function loud(page) {
   for (const { id } of (await api(page, "/silences")).items) await page.request.delete(`/api/v1/silences/${id}`);
 }
 
-test.beforeAll(async ({ browser }) => {
+test.beforeAll(async ({ request }) => {
   test.setTimeout(150_000);
-  const page = await browser.newPage();
-  await believed(page);
-  await expect.poll(async () => (await rackOf(page))?.failing, { timeout: 60_000 }).toBe(20);
-  await loud(page);
-  await page.close();
+  await believed({ request });
+  await expect.poll(async () => (await rackOf({ request }))?.failing, { timeout: 60_000 }).toBe(20);
+  await loud({ request });
 });
 
 for (const name of ["incidents", "incident", "silences", "silence"]) {

@@ -36,11 +36,11 @@ test("a server that is frozen is seen within 12 s in each tab, and its return to
   await other.close();
 });
 
-test("a proxy that holds back or answers 502 is no end: what is shown is marked, stays, and comes back; meanwhile others pause, and share a stream", async ({ browser, context, page, baseURL }) => {
+test("a proxy that holds back or answers 502 is no end: what is shown is marked, stays, and comes back; meanwhile others pause, and share a stream", async ({ elsewhere, context, page, baseURL }) => {
   const before = await proxy(baseURL ?? "");
-  const far = await (await browser.newContext()).newPage();
+  const far = await elsewhere({ baseURL: before.url });
   before.become("holds back");
-  await far.goto(before.url);
+  await far.goto("/");
   await expect(far.locator("h1")).toContainText("500 BMCs");
   /** @type {string[]} */
   const streams = [];
@@ -70,7 +70,6 @@ test("a proxy that holds back or answers 502 is no end: what is shown is marked,
   await expect(far.getByRole("alert")).toContainText(/HTTP 502.*what stands between us and the server answers in its place/);
   before.become("passes");
   await expect(far.locator("#feed")).toContainText(/^Live/, { timeout: 12_000 });
-  await far.context().close();
   before.close();
 });
 

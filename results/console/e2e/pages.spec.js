@@ -11,11 +11,9 @@ const pages = {
   bmc: { url: "/bmc?id=ams1-a03-u21", wants: "failed at ping: net.timeout" },
   search: { url: "/search?where=health%3Ddegraded", wants: "BMCs: health=degraded" },
 };
-test.beforeAll(async ({ browser }) => {
+test.beforeAll(async ({ request }) => {
   test.setTimeout(150_000);
-  const page = await browser.newPage();
-  await believed(page);
-  await page.close();
+  await believed({ request });
 });
 
 for (const [name, { url, wants }] of Object.entries(pages)) {

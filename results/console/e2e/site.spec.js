@@ -4,11 +4,9 @@ import { accessible, api, believed, expect, inEachLook, open, test } from "./wat
 
 const rack = "/rack?site=ams1&room=hall-1&row=A&rack=A03";
 
-test.beforeAll(async ({ browser }) => {
+test.beforeAll(async ({ request }) => {
   test.setTimeout(150_000);
-  const page = await browser.newPage();
-  await believed(page);
-  await page.close();
+  await believed({ request });
 });
 
 test("the last day of each site, and of each BMC of a rack, is drawn and said, after all else", async ({ page }) => {
@@ -46,17 +44,16 @@ test("a site's BMCs are grouped by what they have, each group leads to its BMCs,
   await expect(page.locator(".tile").first()).toBeVisible();
 });
 
-test("what is ticked stands in the address: who gets it has the same ticked", async ({ page, browser }) => {
+test("what is ticked stands in the address: who gets it has the same ticked", async ({ page, elsewhere }) => {
   await open(page, rack);
   for (const n of [39, 37]) await page.getByRole("checkbox", { name: `Select ams1-a03-u${n}` }).check();
   await expect(page).toHaveURL(/sel=ams1-a03-u39%2Cams1-a03-u37/);
-  const other = await browser.newPage();
+  const other = await elsewhere();
   await other.goto(page.url());
   await expect(other.locator(".bulk").getByRole("status")).toHaveText("2 selected");
   await expect(other.getByRole("checkbox", { name: "Select ams1-a03-u37" })).toBeChecked();
   await other.getByRole("button", { name: "Clear selection" }).click();
   await expect(other).toHaveURL(/rack=A03$/);
-  await other.close();
 });
 
 test.describe("zones", () => {

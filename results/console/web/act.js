@@ -8,7 +8,10 @@ import { h, signal } from "./view.js";
 export const me = signal(/** @type {Me | null} */ (null));
 
 export async function start() {
-  me.set(await get("/me").catch(() => null));
+  me.set(await get("/me").catch(({ status }) => {
+    if (status !== 401) setTimeout(start, 5000);
+    return null;
+  }));
 }
 
 /** Signs in: the browser keeps the token where no script can read it. @param {string} token */

@@ -83,6 +83,9 @@ export async function lines(response, each) {
   if (rest) each(rest);
 }
 
+/** Keeps what is wrong, and since when: since the first of those that came one after the other. @param {ReturnType<typeof signal<any>>} wrong @param {any} err */
+export const keep = (wrong, err) => wrong.set(Object.assign(err, wrong.peek() && { at: wrong.peek().at }));
+
 /** What is asked for, kept; look asks again. @template T @param {() => Promise<T>} ask */
 export function kept(ask) {
   const value = signal(/** @type {T | null} */ (null));
@@ -92,7 +95,7 @@ export function kept(ask) {
       value.set(await ask());
       wrong.set(null);
     } catch (err) {
-      wrong.set(err);
+      keep(wrong, err);
     }
   };
   return { value, wrong, look };

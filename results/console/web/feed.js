@@ -164,7 +164,7 @@ function compare() {
 /** @param {unknown} err */
 function refused(err) {
   if (err instanceof Problem && (err.status === 401 || err.status === 403)) become("refused", err.detail);
-  else if (link.peek().state !== "lost") become("connecting", err instanceof Error ? err.message : "");
+  else if (link.peek().state !== "lost") become("connecting", String(err));
 }
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -178,14 +178,15 @@ function watch() {
     if (now && !before) {
       before = Object.assign(Object.create(Fleet.prototype), now, { letters: now.letters.slice(), marks: new Map(now.marks) });
     }
-    become("lost");
+    become("lost", link.peek().why);
     if (leading) listening?.abort(new Error("nothing was heard for too long"));
-    else setTimeout(() => link.peek().state === "lost" && !leading && void lead(), 4000); // whoever leads is frozen
+    else setTimeout(() => link.peek().state === "lost" && void navigator.locks.request("lamplighter 2", lead), 4000); // whoever leads may be frozen: one more does, not each
   }, SILENCE);
 }
 
 /** Listens for this tab and the others, until the tab is closed. */
 async function lead() {
+  if (leading) return;
   leading = true;
   for (let tries = 0; ; tries++) {
     listening = new AbortController();

@@ -69,13 +69,14 @@ export const banner = () => h("div", { class: "banners" }, () => {
   if (state === "refused") return h("div", { class: "banner", role: "alert" }, h("strong", null, "SIGNED OUT. "), why, fleet() && " What is shown is last known.", sign());
   if (state === "lost") {
     return h("div", { class: "banner", role: "alert" }, h("strong", null, `${LOST}. `),
-      () => (heard() ? `Nothing was heard from the server since ${clock(heard())} (${span(now() - heard())}).` : "The server does not answer."), " All below is last known. Trying again by itself.");
+      () => (heard() ? `Nothing was heard from the server since ${clock(heard())} (${span(now() - heard())}).` : why || "The server does not answer."), " All below is last known. Trying again by itself.");
   }
   if (at()) {
     return h("div", { class: "note then", role: "status" }, h("strong", null, `As it was at ${clock(at())}. `), "Places and facts are those of now. ", h("span", { class: "wrong" }, why), " ",
       h("input", { type: "datetime-local", step: 1, "aria-label": "Another moment (UTC)", value: at().replace("Z", ""), onchange: (event) => event.target.value && look(`${event.target.value}Z`) }), "UTC",
       h("button", { type: "button", onclick: () => look(undefined) }, "Back to now"));
   }
+  if (state === "connecting" && why && !fleet()) return h("div", { class: "note", role: "status" }, why, " Trying again by itself.");
   if (returned()) return h("div", { class: "note", role: "status" }, returned());
   if (Math.abs(ahead()) > 60_000) {
     return h("div", { class: "note", role: "status" }, `This machine's clock is ${span(Math.abs(ahead()))} ${ahead() > 0 ? "behind" : "ahead of"} the server's; times shown are the server's.`);

@@ -56,7 +56,7 @@ export function trouble(err, again) {
   const p = /** @type {import("./api.js").Problem} */ (err);
   return h("div", { class: "trouble", role: "alert" },
     h("strong", null, p.title ?? "Something is wrong"), " ", p.detail ?? String(err), " ",
-    h("span", { class: "faint" }, p.id ? `request ${p.id}, ` : "", () => (p.at ? `${clock(p.at)}` : "")), " ",
+    h("span", { class: "faint" }, p.id ? `request ${p.id}, ` : "", () => (p.at ? `since ${clock(p.at)}` : "")), " ",
     h("button", { type: "button", onclick: again }, "Try again"));
 }
 

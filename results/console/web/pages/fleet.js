@@ -4,9 +4,9 @@ import { ackIncident, button } from "../act.js";
 import { carpet } from "../carpet.js";
 import { groups } from "../codes.js";
 import { fleet, tick } from "../feed.js";
-import { answered, incidents, open } from "../incidents.js";
+import { again, answered, incidents, open, wrong } from "../incidents.js";
 import { common, number, sentence, tile, weight } from "../model.js";
-import { age, checked, code, days, inWords, named, ticketed } from "../parts.js";
+import { age, checked, code, days, inWords, named, ticketed, trouble } from "../parts.js";
 import { incidentURL, siteURL, to } from "../route.js";
 import { computed, h, list } from "../view.js";
 
@@ -40,6 +40,7 @@ function incident(item) {
 
 const top = () => h("section", { class: "incidents", "aria-labelledby": "incidents" },
   h("h2", { id: "incidents" }, h("a", { href: to("/incidents") }, "Incidents"), " ", () => h("span", { class: "faint" }, open() === null ? "" : `${number(open() ?? 0)} open`)),
+  () => (wrong() ? trouble(wrong(), again) : null),
   () => (incidents()?.length === 0 ? h("p", { class: "empty" }, "None is open.") : incidents() === null ? h("p", { class: "empty" }, "Asking …") : null),
   list(h("ol", null), () => (incidents() ?? []).slice(0, 5), (i) => i.id, incident));
 

@@ -2,7 +2,7 @@
 // is what tickets have; it opens after the end, too.
 
 import { ackIncident, button, note } from "../act.js";
-import { file, get, kept, send } from "../api.js";
+import { file, get, keep, kept, send } from "../api.js";
 import { forEach, picks, tick, tickAll } from "../bulk.js";
 import { lookOf } from "../chain.js";
 import { steps } from "../codes.js";
@@ -39,7 +39,7 @@ function watched() {
       pages.set(Object.fromEntries(tabs.map((status, n) => [status, all[n]])));
       wrong.set(null);
     } catch (err) {
-      if (mine === asked) wrong.set(err);
+      if (mine === asked) keep(wrong, err);
     }
   };
   const more = async () => {

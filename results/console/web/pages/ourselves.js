@@ -2,7 +2,7 @@
 // verdict missing, and who did what?
 
 import { button, note } from "../act.js";
-import { get, send } from "../api.js";
+import { get, keep, send } from "../api.js";
 import { took } from "../chain.js";
 import { on } from "../feed.js";
 import { later } from "../later.js";
@@ -29,7 +29,7 @@ export function asked(of) {
       got.set(answer);
       wrong.set(null);
     } catch (err) {
-      wrong.set(err);
+      keep(wrong, err);
     }
   };
   const soon = later(look);

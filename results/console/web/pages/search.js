@@ -1,6 +1,6 @@
 // Search: where is X? And what a counter counts: the BMCs of a filter.
 
-import { get } from "../api.js";
+import { get, keep } from "../api.js";
 import { bar, bmcs, tick as box } from "../bulk.js";
 import { codeOf, words } from "../codes.js";
 import { tick } from "../feed.js";
@@ -22,7 +22,7 @@ function hits(q) {
       found.set(all);
       wrong.set(null);
     } catch (err) {
-      wrong.set(err);
+      keep(wrong, err);
     }
   };
   void look();
@@ -49,7 +49,7 @@ function matching(where) {
       next.set(page.next);
       wrong.set(null);
     } catch (err) {
-      wrong.set(err);
+      keep(wrong, err);
     }
   };
   const order = () => rows().map(({ bmc }) => bmc);
