@@ -12,14 +12,12 @@ async function opened(page, url) {
 const rack = "/rack?site=ams1&room=hall-1&row=A&rack=A03";
 let before = ""; // the demo's rack died
 
-test.beforeAll(async ({ browser }) => {
+test.beforeAll(async ({ request }) => {
   test.setTimeout(150_000);
-  const page = await browser.newPage();
-  await believed(page);
-  const { items } = await api(page, `/changes?where=${encodeURIComponent("site=ams1 and rack=A03")}&kind=health&limit=1000`);
+  await believed({ request });
+  const { items } = await api({ request }, `/changes?where=${encodeURIComponent("site=ams1 and rack=A03")}&kind=health&limit=1000`);
   const died = items.filter((/** @type {any} */ c) => c.to.health === "unavailable").map((/** @type {any} */ c) => Date.parse(c.at));
   before = new Date(Math.min(...died) - 1).toISOString();
-  await page.close();
 });
 
 test("a moment shows the fleet, a rack and a BMC as they were, says so, and leads back to now", async ({ page }) => {
