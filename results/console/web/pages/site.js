@@ -30,7 +30,7 @@ function rackTile(item) {
     href: () => rackURL(item()),
     style: () => paint(tile(countOf(item())).look).style,
   }, h("span", { class: "name" }, () => named(item().rack, "rack")), h("span", { class: "text" }, () => tile(countOf(item())).text), () => bar(countOf(item())),
-    few() && carpet({ racks: [item()], from: item().from, to: item().to }, null, 110));
+    few() && carpet({ racks: [item()], from: item().from, to: item().to }, null, Math.max(110, 2 * (item().to - item().from))));
 }
 
 /** Rows of racks, as they stand. @param {Rack[]} racks */

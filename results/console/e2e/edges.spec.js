@@ -1,0 +1,49 @@
+// What a stranger stumbles over: paper, a wall, names without end, racks that are fuller than most, addresses that lead nowhere.
+
+import { believed, expect, open, test } from "./watch.js";
+
+test.beforeAll(async ({ browser }) => {
+  test.setTimeout(150_000);
+  const page = await browser.newPage();
+  await believed(page);
+  await page.close();
+});
+
+test("on paper and on a wall an incident's line has its columns where they were", async ({ page }) => {
+  const narrowest = () => page.locator(".pick .what").first().evaluate((what) => what.getBoundingClientRect().width);
+  await open(page, "/incidents");
+  await expect(page.locator(".pick li").first()).toBeVisible();
+  await page.emulateMedia({ media: "print" });
+  expect(await narrowest()).toBeGreaterThan(300);
+  await page.emulateMedia({ media: "screen" });
+  await open(page, "/incidents?kiosk=1");
+  await expect(page.locator(".pick li").first()).toBeVisible();
+  expect(await narrowest()).toBeGreaterThan(300);
+});
+
+test("a name of 200 letters makes no page wider, and a rack of 100 BMCs fills its tile", async ({ page }) => {
+  const site = "s".repeat(200);
+  await page.route("**/api/v1/map", async (route) => {
+    const map = await (await route.fetch()).json();
+    for (const rack of map.racks) if (rack.site === "ams1") Object.assign(rack, { site, letters: rack.rack === "A03" ? "P".repeat(100) : rack.letters });
+    await route.fulfill({ json: { ...map, marks: {} } });
+  });
+  for (const width of [1180, 390]) {
+    await page.setViewportSize({ width, height: 800 });
+    await open(page, "/incidents");
+    await expect(page.getByLabel("site").locator("option")).toHaveCount(4);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+  }
+  await page.setViewportSize({ width: 1180, height: 800 });
+  await open(page, `/site?site=${site}`);
+  const full = page.locator(".tile", { hasText: "A03" }).locator("canvas");
+  await expect(full).toHaveCSS("height", "200px");
+  const painted = await full.evaluate((canvas) => {
+    const { width, height } = /** @type {HTMLCanvasElement} */ (canvas);
+    const { data } = /** @type {CanvasRenderingContext2D} */ (/** @type {HTMLCanvasElement} */ (canvas).getContext("2d")).getImageData(0, 0, width, height);
+    return data.filter((value, i) => i % 4 === 3 && value).length / (width * height);
+  });
+  expect(painted).toBeGreaterThan(0.3);
+  const tops = await page.locator(".tile .bar").evaluateAll((bars) => bars.map((bar) => bar.getBoundingClientRect().top - (bar.parentElement?.getBoundingClientRect().top ?? 0)));
+  expect(Math.max(...tops)).toBeLessThan(60);
+});
