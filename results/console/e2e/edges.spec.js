@@ -1,6 +1,6 @@
 // What a stranger stumbles over: paper, a wall, names without end, racks that are fuller than most, addresses that lead nowhere.
 
-import { believed, expect, open, test } from "./watch.js";
+import { api, believed, expect, open, test } from "./watch.js";
 
 test.beforeAll(async ({ browser }) => {
   test.setTimeout(150_000);
@@ -46,4 +46,22 @@ test("a name of 200 letters makes no page wider, and a rack of 100 BMCs fills it
   expect(painted).toBeGreaterThan(0.3);
   const tops = await page.locator(".tile .bar").evaluateAll((bars) => bars.map((bar) => bar.getBoundingClientRect().top - (bar.parentElement?.getBoundingClientRect().top ?? 0)));
   expect(Math.max(...tops)).toBeLessThan(60);
+});
+
+test("a BMC's own web page is one click away, and is not told where the click was", async ({ page }) => {
+  await open(page, "/bmc?id=ams1-a05-u21");
+  const { state } = await api(page, "/bmcs/ams1-a05-u21");
+  const link = page.getByRole("link", { name: "Open BMC" });
+  await expect(link).toHaveAttribute("href", `https://${state.address}/`);
+  await expect(link).toHaveAttribute("rel", "noreferrer");
+  await expect(link).toHaveAttribute("target", "_blank");
+  await page.route("**/api/v1/bmcs/ams1-a05-u19", async (route) => {
+    const detail = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...detail, state: { ...detail.state, address: "fd00::7" } } });
+  });
+  await open(page, "/bmc?id=ams1-a05-u19");
+  await expect(link).toHaveAttribute("href", "https://[fd00::7]/");
+  await page.context().grantPermissions(["clipboard-write"]);
+  await page.getByRole("button", { name: "Copy link" }).click();
+  await expect(page.getByRole("button", { name: "Copied" })).toBeVisible();
 });

@@ -91,6 +91,9 @@ const facts = (d) => h("section", null, h("h2", null, "Facts"), d.facts.length ?
 /** @param {State} s */
 const place = (s) => path([["Fleet", "/"], [named(s.site, "site"), siteURL(s.site)], [[s.room, s.row && `row ${s.row}`].filter(Boolean).join(", ") || "no row", siteURL(s.site)], [named(s.rack, "rack"), rackURL(s)], [s.unit ? `U${s.unit}` : s.bmc, null]]);
 
+/** Its own web page. @param {string} address */
+const web = (address) => /^[\da-f.:]+$/.test(address) && h("a", { class: "plain", href: `https://${address.includes(":") ? `[${address}]` : address}/`, rel: "noreferrer", target: "_blank" }, "Open BMC");
+
 export function page() {
   const id = route.peek().query.id ?? "";
   const { detail, past, changes, wrong, look } = watched(id);
@@ -109,7 +112,8 @@ export function page() {
     },
     () => (wrong() ? trouble(wrong(), look) : null),
     h("div", { class: "bar-of-buttons thumb" }, button("Recheck", again, { "data-key": "r", class: "main" }), button("Ack", () => ack(id), { "data-key": "a" }), button("Silence", () => silence("silence", where({ bmc: id })), { "data-key": "s" }),
-      h("button", { type: "button", onclick: () => navigator.clipboard?.writeText(location.href) }, "Copy link"),
+      h("button", { type: "button", onclick: (event) => navigator.clipboard?.writeText(location.href).then(() => (event.target.textContent = "Copied")) }, "Copy link"),
+      () => web(detail()?.state.address ?? ""),
       () => (run() && !run()?.ended ? h("span", { class: "faint" }, () => `running for ${span(Date.now() - (run()?.asked ?? 0))}`) : null)),
     () => {
       const d = detail();
