@@ -65,3 +65,12 @@ test("a BMC's own web page is one click away, and is not told where the click wa
   await page.getByRole("button", { name: "Copy link" }).click();
   await expect(page.getByRole("button", { name: "Copied" })).toBeVisible();
 });
+
+test("g s goes to the site of what is shown, and from the fleet to the first", async ({ page }) => {
+  for (const [from, to] of [["/bmc?id=fra1-a01-u01", "fra1"], ["/rack?site=sin1&room=hall-1&row=A&rack=A03", "sin1"], ["/", "ams1"]]) {
+    await open(page, /** @type {string} */ (from));
+    await page.keyboard.press("g");
+    await page.keyboard.press("s");
+    await expect(page.locator("h1")).toContainText(`${to}: `);
+  }
+});

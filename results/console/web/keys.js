@@ -1,7 +1,7 @@
 // What keys do: one list, from which the help is made. Single keys can be switched off.
 
 import { get } from "./api.js";
-import { bmcURL, go, look, route, siteURL, to } from "./route.js";
+import { bmcURL, go, look, route, to } from "./route.js";
 import { pause, paused } from "./feed.js";
 import { modal } from "./parts.js";
 import { h, signal } from "./view.js";
@@ -41,7 +41,7 @@ const select = () => /** @type {HTMLElement | null | undefined} */ (document.act
 export const actions = [
   { keys: "/", text: "search", act: () => document.getElementById("search")?.focus() },
   { keys: "g f", text: "go to the fleet", act: () => go(to("/")) },
-  { keys: "g s", text: "go to the site", act: () => go(siteURL(route.peek().query.site ?? "")) },
+  { keys: "g s", text: "go to the site", act: () => /** @type {HTMLElement | null} */ (document.querySelector(":is(.path, .card) a[href^='/site']"))?.click() },
   { keys: "g i", text: "go to the incidents", act: () => go(to("/incidents")) },
   { keys: "g z", text: "go to the silences", act: () => go("/silences") },
   { keys: "g t", text: "go to the satellites", act: () => go("/satellites") },
