@@ -74,6 +74,12 @@ func TestTheConsoleIsBesideTheAPI(t *testing.T) {
 			t.Errorf("%s: %s, want %s", path, header.Get("Content-Type"), want)
 		}
 	}
+	for path, want := range map[string]string{"/nothing": "text/html", "/incidents/a/b": "text/html", "/api/v1/nothing": "application/problem+json", "/api/": "application/problem+json"} {
+		status, _, header := f.call("GET", path, "", "Accept", "text/html,*/*;q=0.8")
+		if status != http.StatusNotFound || !strings.HasPrefix(header.Get("Content-Type"), want) {
+			t.Errorf("a browser at %s: %d %s, want 404 %s", path, status, header.Get("Content-Type"), want)
+		}
+	}
 	if got := get[Me](f, "/me"); !got.Local || got.Scope != Operator {
 		t.Errorf("%+v", got)
 	}

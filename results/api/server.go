@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -222,6 +223,10 @@ func (s *Server) Handler() http.Handler {
 	}
 	s.mount(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && !strings.HasPrefix(r.URL.Path, "/api/") && strings.Contains(r.Header.Get("Accept"), "text/html") { // a person's browser
+			s.console.Nowhere(w, r)
+			return
+		}
 		s.fail(w, r, nobody(r))
 	})
 	protection := http.NewCrossOriginProtection()

@@ -188,14 +188,19 @@ func (c *Console) newShell() (*file, error) {
 const Base = "/console/"
 
 // Page answers with the page that is the same for each of Pages: what it shows the browser finds out.
-func (c *Console) Page(w http.ResponseWriter, r *http.Request) {
+func (c *Console) Page(w http.ResponseWriter, r *http.Request) { c.page(w, r, http.StatusOK) }
+
+// Nowhere answers a browser at an address that leads nowhere with the page, which says so.
+func (c *Console) Nowhere(w http.ResponseWriter, r *http.Request) { c.page(w, r, http.StatusNotFound) }
+
+func (c *Console) page(w http.ResponseWriter, r *http.Request, status int) {
 	header := w.Header()
 	header.Set("Content-Security-Policy", Policy)
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	header.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 	header.Set("Cache-Control", "no-cache") // asked for each time, sent only when it is another
-	c.shell.send(w, r)
+	c.shell.sendAs(w, r, status)
 }
 
 // File answers with a file, at the address of this version. One of another version is not there: pages of before an update load anew.
@@ -211,15 +216,17 @@ func (c *Console) File(w http.ResponseWriter, r *http.Request) {
 	found.send(w, r)
 }
 
-// send answers with the file, compressed where the browser can read that.
-func (f *file) send(w http.ResponseWriter, r *http.Request) {
+func (f *file) send(w http.ResponseWriter, r *http.Request) { f.sendAs(w, r, http.StatusOK) }
+
+// sendAs answers with the file, compressed where the browser can read that.
+func (f *file) sendAs(w http.ResponseWriter, r *http.Request, status int) {
 	header := w.Header()
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "same-origin")
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	header.Set("Vary", "Accept-Encoding")
 	header.Set("ETag", f.etag)
-	if slices.Contains(tags(r.Header.Get("If-None-Match")), f.etag) {
+	if status == http.StatusOK && slices.Contains(tags(r.Header.Get("If-None-Match")), f.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -233,6 +240,7 @@ func (f *file) send(w http.ResponseWriter, r *http.Request) {
 	}
 	header.Set("Content-Type", f.kind)
 	header.Set("Content-Length", fmt.Sprint(len(body)))
+	w.WriteHeader(status)
 	_, _ = w.Write(body) // who asks may have left
 }
 

@@ -1,6 +1,6 @@
 // What a stranger stumbles over: paper, a wall, names without end, racks that are fuller than most, addresses that lead nowhere.
 
-import { api, believed, expect, open, test } from "./watch.js";
+import { accessible, api, believed, expect, open, test } from "./watch.js";
 
 test.beforeAll(async ({ browser }) => {
   test.setTimeout(150_000);
@@ -73,4 +73,16 @@ test("g s goes to the site of what is shown, and from the fleet to the first", a
     await page.keyboard.press("s");
     await expect(page.locator("h1")).toContainText(`${to}: `);
   }
+});
+
+test("an address that leads nowhere is a page that says so, and a filter that is none does not look for ever", async ({ page }) => {
+  const answer = await page.goto("/nosuch");
+  expect(answer?.status()).toBe(404);
+  await expect(page.locator("h1")).toHaveText("There is no such page.");
+  await accessible(page, "no such page");
+  await page.getByRole("link", { name: "Lamplighter" }).click();
+  await expect(page.locator("h1")).toContainText("BMCs failing");
+  await page.goto("/search?where=heath%3D1");
+  await expect(page.getByRole("alert")).toContainText("is health meant?");
+  await expect(page.locator("h1")).toHaveText("BMCs: not known.");
 });

@@ -27,7 +27,7 @@ function hits(q) {
   };
   void look();
   return [
-    h("h1", { class: "sentence" }, () => (found() === null ? `Looking for ${q} …` : `${number(found()?.length ?? 0)} found for ${q}.`)),
+    h("h1", { class: "sentence" }, () => (found() === null ? (wrong() ? `${q}: not known.` : `Looking for ${q} …`) : `${number(found()?.length ?? 0)} found for ${q}.`)),
     () => (wrong() ? trouble(wrong(), look) : null),
     () => (found()?.length === 0 ? h("p", { class: "empty" }, "Nothing has this in its ID, address, rack, model, serial number or certificate. Try a part of it.") : null),
     list(h("ol", { class: "hits" }), () => found() ?? [], (hit) => hit.bmc + (hit.incident ?? ""), (hit) => h("li", null,
@@ -59,7 +59,7 @@ function matching(where) {
     soon(next.peek() === null ? 0 : 1000);
   });
   return [
-    h("h1", { class: "sentence" }, () => (next() === null ? "Looking …" : `${number(rows().length)}${next() ? " newest" : ""} BMCs: ${where || "all"}.`)),
+    h("h1", { class: "sentence" }, () => (next() === null ? (wrong() ? "BMCs: not known." : "Looking …") : `${number(rows().length)}${next() ? " newest" : ""} BMCs: ${where || "all"}.`)),
     h("div", { class: "bar-of-buttons" }, exports("bmcs", () => ({ where })), h("a", { class: "plain", href: "/" }, "Clear filter")),
     () => (wrong() ? trouble(wrong(), () => look(false)) : null),
     bar({ picked: bmcs, order, all: () => where, tell: wrong.set }),
