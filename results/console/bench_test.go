@@ -171,7 +171,7 @@ func BenchmarkConsole(b *testing.B) {
 			if errors.As(err, &failed) {
 				b.Fatalf("%v\n%s", err, failed.Stderr)
 			}
-			var m struct{ Ready, Slow, Bytes, P50, P99, Early, Late, Hour float64 }
+			var m struct{ Ready, Slow, Bytes, P50, P99, Late, Hour float64 }
 			if err := errors.Join(err, json.Unmarshal(out, &m)); err != nil {
 				b.Fatal(err)
 			}
