@@ -100,25 +100,25 @@ async function memory(page) {
 }
 
 /**
- * What the page needs while 200 BMCs a second change, and what that would be after an hour. The first 30 s do not count: heap and buffers find their
- * size. Then it is measured every 15 s. An hour's growth is that of the line through what is its own (the median of the slopes between all pairs,
+ * What the page needs while 200 BMCs a second change, and what that would be after an hour. The first minute does not count: heap and buffers find their
+ * size. Then it is measured every 10 s. An hour's growth is that of the line through what is its own (the median of the slopes between all pairs,
  * so that one sample out of line has no say), but only if it grows by Kendall's test: of all pairs so many more rise than fall as chance brings once in
  * 40 times. If not, the samples differ by a megabyte or two of noise, of which an hour would make a hundred.
  * @param {import("@playwright/test").Page} page
  */
 async function afterAnHour(page) {
   const samples = /** @type {{ all: number, own: number, minutes: number }[]} */ ([]);
-  await fetch(`${control}/load?seconds=30`);
+  await fetch(`${control}/load?seconds=60`);
   const begin = Date.now();
   for (let n = 0; n < SAMPLES; n++) {
-    await fetch(`${control}/load?seconds=15`);
+    await fetch(`${control}/load?seconds=10`);
     samples.push({ ...await memory(page), minutes: (Date.now() - begin) / 60_000 });
   }
   const slopes = samples.flatMap((a, i) => samples.slice(i + 1).map((b) => (b.own - a.own) / (b.minutes - a.minutes)));
   const rising = slopes.reduce((sum, slope) => sum + Math.sign(slope), 0);
   const deviation = Math.sqrt((SAMPLES * (SAMPLES - 1) * (2 * SAMPLES + 5)) / 18);
   const late = at(samples.map(({ all }) => all), 0.5);
-  console.error(`own MB every 15 s: ${samples.map(({ own }) => own.toFixed(1)).join(" ")}; ${at(slopes, 0.5).toFixed(2)} a minute`);
+  console.error(`own MB every 10 s: ${samples.map(({ own }) => own.toFixed(1)).join(" ")}; ${at(slopes, 0.5).toFixed(2)} a minute`);
   return { late, hour: late + (rising > 1.96 * deviation ? Math.max(0, at(slopes, 0.5)) * 60 : 0) };
 }
 
