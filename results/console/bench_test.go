@@ -163,6 +163,7 @@ func BenchmarkConsole(b *testing.B) {
 			l := startLarge(b, n)
 			control := httptest.NewServer(l)
 			defer control.Close()
+			lighthouse(b, env, chromium, l.url) // before all changes: to it the page is there when its largest text is, which the row of an incident that comes later can be
 			cmd := exec.CommandContext(b.Context(), node, "e2e/measure.js")
 			cmd.Stderr = os.Stderr
 			cmd.Env = append(env, "LAMPLIGHTER_CHROMIUM="+chromium, "LAMPLIGHTER_URL="+l.url, "LAMPLIGHTER_CONTROL="+control.URL, fmt.Sprintf("LAMPLIGHTER_BMCS=%d", n))
@@ -171,7 +172,7 @@ func BenchmarkConsole(b *testing.B) {
 			if errors.As(err, &failed) {
 				b.Fatalf("%v\n%s", err, failed.Stderr)
 			}
-			var m struct{ Ready, Slow, Bytes, P50, P99, Early, Late, Hour float64 }
+			var m struct{ Ready, Slow, Bytes, P50, P99, Late, Hour float64 }
 			if err := errors.Join(err, json.Unmarshal(out, &m)); err != nil {
 				b.Fatal(err)
 			}
@@ -182,7 +183,6 @@ func BenchmarkConsole(b *testing.B) {
 			b.ReportMetric(m.P99, "pixels-p99-ms")
 			b.ReportMetric(m.Late, "renderer-MB")
 			b.ReportMetric(m.Hour, "after-an-hour-MB")
-			lighthouse(b, env, chromium, l.url)
 		})
 	}
 }

@@ -182,6 +182,7 @@ export function carpet(site, label, most = 176) {
   let l = /** @type {Layout | null} */ (null);
   let drawn = /** @type {Uint8Array | null} */ (null);
   let width = 0;
+  let seen = false; // what is out of sight has no pixels: of 500,000 BMCs each site's take 5 MB
   const picture = {
     measure: () => {
       if (l) return;
@@ -190,10 +191,12 @@ export function carpet(site, label, most = 176) {
     },
     draw: () => {
       const all = fleet.peek()?.letters;
-      const letters = all?.subarray(site.from, site.to);
-      if (!l || !all || !letters || drawn?.every((letter, i) => letter === letters[i])) return;
-      drawn = letters.slice();
+      if (!l || !all) return;
       canvas.style.height = `${l.height}px`;
+      const letters = all.subarray(site.from, site.to);
+      if (!seen) canvas.width = 0;
+      if (!seen || (canvas.width && drawn?.every((letter, i) => letter === letters[i]))) return;
+      drawn = letters.slice();
       draw(canvas, l, width, all);
     },
   };
@@ -207,9 +210,21 @@ export function carpet(site, label, most = 176) {
   };
   const size = new ResizeObserver(() => Math.floor(canvas.clientWidth) === width || anew());
   size.observe(canvas);
+  const sight = new IntersectionObserver((all) => {
+    seen = Boolean(all.at(-1)?.isIntersecting);
+    again();
+  }, { rootMargin: "25%" });
+  sight.observe(canvas);
+  const print = () => {
+    seen = true;
+    picture.draw();
+  };
+  addEventListener("beforeprint", print);
   dark.addEventListener("change", anew);
   cleanup(() => {
     size.disconnect();
+    sight.disconnect();
+    removeEventListener("beforeprint", print);
     dark.removeEventListener("change", anew);
     due.delete(picture);
   });
