@@ -85,10 +85,11 @@ const looks = {
   phone: { colorScheme: "light", width: 390, height: 844 },
 };
 
-/** Looks at a page in light, dark and as a phone; in dark only the colours are others. With LAMPLIGHTER_SHOTS it makes pictures. @param {Page} page @param {string} name */
-export async function inEachLook(page, name) {
+/** Looks at a page in light, dark and as a phone; in dark only the colours are others. With LAMPLIGHTER_SHOTS it makes pictures. @param {Page} page @param {string} name @param {string[]} [only] these are enough */
+export async function inEachLook(page, name, only) {
   await expect(page.locator("main")).not.toContainText("undefined");
   for (const [look, { colorScheme, width, height }] of Object.entries(looks)) {
+    if (only && !only.includes(look) && !long) continue;
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme: /** @type {"light" | "dark"} */ (colorScheme) });
     await fits(page, `${name} ${look}`);

@@ -31,7 +31,7 @@ function incident(item) {
         h("span", { class: "faint" }, ` ${i.counted}, ${i.owner}`)),
       h("span", { class: "size" }, `${number(i.failing)} of ${number(i.total)}`),
       h("span", { class: "age" }, age(i.since)),
-      h("span", { class: "who" }, i.ack ? `acknowledged: ${i.ack.who}` : i.silenced ? `${i.silenced.kind}` : h("b", null, "nobody yet")),
+      h("span", { class: "who" }, i.ack ? `acknowledged: ${i.ack.who}` : i.silenced ? null : h("b", null, "nobody yet"), i.silenced && ` ${i.silenced.kind}`),
       h("span", { class: "ticket" }, ticketed(i.tickets[0])),
       i.ack ? null : button("Ack", () => ackIncident(i), { "aria-label": `Ack ${i.title}` }),
     ];
@@ -39,7 +39,7 @@ function incident(item) {
 }
 
 const top = () => h("section", { class: "incidents", "aria-labelledby": "incidents" },
-  h("h2", { id: "incidents" }, h("a", { href: to("/incidents") }, "Incidents"), " ", () => h("span", { class: "faint" }, open() === null ? "" : `${number(open() ?? 0)} open`)),
+  h("h2", { id: "incidents" }, h("a", { href: to("/incidents") }, "Incidents"), " ", () => h("span", { class: "faint" }, open() === null ? "" : `${number(open() ?? 0)} open, `), h("a", { href: to("/incidents", { status: "acknowledged" }) }, "who is on which")),
   () => (wrong() ? trouble(wrong(), again) : null),
   () => (incidents()?.length === 0 ? h("p", { class: "empty" }, "None is open.") : incidents() === null ? h("p", { class: "empty" }, "Asking …") : null),
   list(h("ol", null), () => (incidents() ?? []).slice(0, 5), (i) => i.id, incident));

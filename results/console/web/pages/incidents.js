@@ -58,12 +58,12 @@ function watched() {
 
 /** A filter that stands in the address. @param {string} name @param {() => readonly string[]} values */
 function choice(name, values) {
+  const value = () => route().query[name] ?? "";
   /** @type {HTMLSelectElement} */
-  const field = h("select", { id: `by-${name}`, onchange: () => ask({ [name]: field.value || undefined }) }, h("option", { value: "" }, "any"), () => values().map((value) => h("option", { value }, value)));
+  const field = h("select", { id: `by-${name}`, onchange: () => ask({ [name]: field.value || undefined }) }, h("option", { value: "" }, "any"), () => [...new Set([...values(), value()])].filter(Boolean).map((one) => h("option", { value: one }, one)));
   effect(() => {
-    const value = route().query[name] ?? "";
-    if (value && !values().includes(value)) field.append(h("option", { value }, value));
-    field.value = value;
+    values(); // the options were made anew
+    field.value = value();
   });
   return h("span", { class: "by" }, h("label", { for: `by-${name}` }, name), field);
 }
