@@ -110,3 +110,15 @@ test("what changed while nothing was heard is outlined until that is no longer s
   await page.request.delete(ack);
   before.close();
 });
+
+test("a BMC that somebody is on looks the same in a list, in its rack and on its page", async ({ page }) => {
+  const ack = "/api/v1/bmcs/ams1-a05-u35/ack";
+  expect((await page.request.put(ack, { data: { note: "looking", who: "ada" } })).status()).toBe(200);
+  await open(page, "/search?where=bmc%3Dams1-a05-u35");
+  await expect(page.locator("tbody .code")).toHaveText("Ta");
+  await open(page, "/bmc?id=ams1-a05-u35");
+  await expect(page.locator("h1 .code")).toHaveText("Ta");
+  await open(page, "/rack?site=ams1&room=hall-1&row=A&rack=A05");
+  await expect(page.locator(".unit", { hasText: "ams1-a05-u35" }).locator("b")).toHaveText("Ta");
+  await page.request.delete(ack);
+});
