@@ -20,12 +20,16 @@ func (b *BMC) top() float64 { return b.Unit + cmp.Or(b.Height, 1) }
 
 // misplaced says which column cannot be, when a server ends above its rack.
 func misplaced(b *BMC) (column, text string) {
+	hint := ""
+	if b.Labels[RackHeightLabel] == "" { // our guess stands in their way
+		hint = fmt.Sprintf(" (%s says another height)", RackHeightLabel)
+	}
 	switch {
 	case b.Height > b.RackHeight():
-		return "height", fmt.Sprintf("want at most the %v units of the rack, got %v", b.RackHeight(), b.Height)
+		return "height", fmt.Sprintf("want at most the %v units of the rack%s, got %v", b.RackHeight(), hint, b.Height)
 	case b.Unit != 0 && b.top() > b.RackHeight()+1:
-		return "unit", fmt.Sprintf("want unit and height within a rack of %v units, got unit %v and height %v",
-			b.RackHeight(), b.Unit, cmp.Or(b.Height, 1))
+		return "unit", fmt.Sprintf("want unit and height within a rack of %v units%s, got unit %v and height %v",
+			b.RackHeight(), hint, b.Unit, cmp.Or(b.Height, 1))
 	}
 	return "", ""
 }

@@ -153,10 +153,13 @@ func (a *asked) request(ctx context.Context, method, target string, body any) (*
 }
 
 // refusal is the API's problem with what was asked.
-type refusal struct{ api.Problem }
+type refusal struct {
+	api.Problem
+	shown bool // a token was
+}
 
 func (r *refusal) Error() string {
-	if r.Status == http.StatusUnauthorized {
+	if r.Status == http.StatusUnauthorized && !r.shown {
 		return r.Detail + "; --token-file shows one"
 	}
 	return r.Detail
@@ -164,7 +167,7 @@ func (r *refusal) Error() string {
 
 // problemOf reads why the API did not do what was asked. What is not the asker's fault leaves open what was done.
 func problemOf(method, target string, response *http.Response) error {
-	var r refusal
+	r := refusal{shown: response.Request.Header.Get("Authorization") != ""}
 	text, err := io.ReadAll(io.LimitReader(response.Body, mostProblem))
 	if err != nil || json.Unmarshal(text, &r.Problem) != nil || r.Detail == "" {
 		return unanswered{fmt.Errorf("%s %s: it answered %s, which is not Lamplighter's API", method, target, response.Status)}

@@ -76,6 +76,7 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		bad("site", `lamplighter: --site nowhere: none of the 3 BMCs in $/inventory.csv is there`, "--site", "nowhere"),
 		bad("a password on the command line", `lamplighter: unknown flag: --password`, "--password", "x"),
 		bad("a memory that cannot be", `site memory /dev/null/memory/file: `, "--memory", "/dev/null/memory/file"),
+		bad("a way out of it", `not a directory; --memory names another file, or none`, "--memory", "/dev/null/memory/file"),
 		bad("no such keyring", `lamplighter: keyring cannot be read: stat $/nope.yaml: no such file`, "--keyring", "$/nope.yaml"),
 		bad("an open keyring", `lamplighter: keyring cannot be read: $/open.yaml: mode is 0644, want 0600 or stricter, so that only its owner can read it: chmod 600 $/open.yaml`, "--keyring", "$/open.yaml"),
 		bad("no such inventory", `lamplighter: read inventory: open $/nope.csv: no such file`, "--inventory", "$/nope.csv"),

@@ -201,6 +201,9 @@ func TestATokenLetsInWhoShowsItUntilItIsRevoked(t *testing.T) {
 	if out := lamplighter(t, "get", "bmcs", "--api", url); out.code != int(exitUsage) || !strings.Contains(out.stderr, "--token-file shows one") {
 		t.Errorf("%+v", out)
 	}
+	if out := as("lamp_of-nobody", "get", "bmcs"); out.code != int(exitUsage) || !strings.Contains(out.stderr, "the token is not known, or has expired\n") {
+		t.Errorf("a token was shown: %+v", out)
+	}
 	if out := token("revoke", "wallboard"); out.code != 0 {
 		t.Errorf("%+v", out)
 	}

@@ -89,7 +89,7 @@ func (o *options) tour(fleet []inventory.BMC, keyring inventory.Keyring, stderr 
 	}
 	remembered, err := openMemory(memoryPath)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; --memory names another file, or none", err)
 	}
 	t, err := newTour(settings, chain, fleet, anchors, keyring, remembered)
 	if err != nil {

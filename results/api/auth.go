@@ -50,7 +50,7 @@ func (s *Server) who(r *http.Request) (person, error) {
 		return person{}, problem(http.StatusUnauthorized, "want a header Authorization: Bearer TOKEN")
 	}
 	if s.tokens == nil {
-		return person{}, problem(http.StatusUnauthorized, "a token was shown, but the role results knows none: it has no file of tokens")
+		return person{}, problem(http.StatusUnauthorized, "a token was shown, but the configuration names no file of tokens (results.tokens)")
 	}
 	token, err := s.tokens.find(strings.TrimSpace(secret), time.Now())
 	if err != nil {

@@ -1,5 +1,6 @@
 // What a stranger stumbles over: paper, a wall, names without end, racks that are fuller than most, addresses that lead nowhere.
 
+import { proxy } from "./proxy.js";
 import { accessible, api, believed, expect, open, test } from "./watch.js";
 
 test.beforeAll(async ({ browser }) => {
@@ -85,4 +86,39 @@ test("an address that leads nowhere is a page that says so, and a filter that is
   await page.goto("/search?where=heath%3D1");
   await expect(page.getByRole("alert")).toContainText("is health meant?");
   await expect(page.locator("h1")).toHaveText("BMCs: not known.");
+});
+
+test("what changed while nothing was heard is outlined until that is no longer said", async ({ elsewhere, page, baseURL }) => {
+  const before = await proxy(baseURL ?? "");
+  const far = await elsewhere({ baseURL: before.url });
+  await open(far, "/rack?site=ams1&room=hall-1&row=A&rack=A05");
+  await expect(far.locator(".unit")).toHaveCount(20);
+  before.become("answers 502");
+  await expect(far.locator("#feed")).toContainText("NO FEED");
+  const ack = "/api/v1/bmcs/ams1-a05-u21/ack";
+  expect((await page.request.put(ack, { data: { note: "looking", who: "ada" } })).status()).toBe(200);
+  before.become("passes");
+  await expect(far.locator(".banners")).toContainText(/Reconnected, [1-9]\d* changed/);
+  await expect(far.locator(".unit.fresh", { hasText: "ams1-a05-u21" })).toHaveCSS("outline-style", "solid");
+  await expect(far.locator(".unit:not(.fresh)").first()).toBeVisible();
+  await far.keyboard.press("u");
+  await expect(far.locator(".tile.fresh", { hasText: "A05" })).toBeVisible();
+  await far.keyboard.press("u");
+  await expect(far.locator(".card.fresh", { hasText: "ams1" })).toBeVisible();
+  await expect(far.locator(".fresh")).toHaveCount(0);
+  await expect(far.locator(".banners")).not.toContainText("Reconnected");
+  await page.request.delete(ack);
+  before.close();
+});
+
+test("a BMC that somebody is on looks the same in a list, in its rack and on its page", async ({ page }) => {
+  const ack = "/api/v1/bmcs/ams1-a05-u35/ack";
+  expect((await page.request.put(ack, { data: { note: "looking", who: "ada" } })).status()).toBe(200);
+  await open(page, "/search?where=bmc%3Dams1-a05-u35");
+  await expect(page.locator("tbody .code")).toHaveText("Ta");
+  await open(page, "/bmc?id=ams1-a05-u35");
+  await expect(page.locator("h1 .code")).toHaveText("Ta");
+  await open(page, "/rack?site=ams1&room=hall-1&row=A&rack=A05");
+  await expect(page.locator(".unit", { hasText: "ams1-a05-u35" }).locator("b")).toHaveText("Ta");
+  await page.request.delete(ack);
 });

@@ -21,6 +21,9 @@ export const groups = /** @type {const} */ ([
 /** What failed, in words, by the letter. @type {Record<string, string>} */
 export const steps = { P: "ping", T: "tls", L: "login", W: "power" };
 
+/** A look: the letter of a state, and marks of what else there is to it. @param {{ code: string, flapping?: object | null, ack?: object | null, silenced?: { kind: string } | null }} of */
+export const marked = ({ code, flapping, ack, silenced }) => code + (flapping ? "~" : "") + (ack ? "a" : "") + (silenced?.kind === "silence" ? "z" : "");
+
 /** A look in words: "failed at ping, flapping". @param {string} look */
 export function words(look) {
   const [state = "", what = ""] = codeOf(look).meaning.split(": ");

@@ -54,6 +54,10 @@ export const paused = signal(false);
 export const held = signal(0);
 /** What to say of a link that came back. */
 export const returned = signal("");
+/** What changed meanwhile: numbers of BMCs, as long as that is said. */
+const changed = signal(/** @type {number[]} */ ([]));
+/** A class of what changed meanwhile. @param {number} from @param {number} [to] */
+export const fresh = (from, to = from + 1) => (changed().some((n) => n >= from && n < to) ? " fresh" : "");
 
 /** @type {Map<string, Set<(data: any) => void>>} */
 const ears = new Map();
@@ -156,9 +160,13 @@ function compare() {
   const now = fleet.peek();
   before = null;
   if (!was || !now) return;
-  const n = was.name === now.name ? now.differences(was).length : -1;
-  returned.set(n < 0 ? "Reconnected. The inventory changed meanwhile." : `Reconnected, ${n} changed.`);
-  setTimeout(() => returned.set(""), 10_000);
+  const same = was.name === now.name;
+  changed.set(same ? now.differences(was).map(([n]) => n) : []);
+  returned.set(same ? `Reconnected, ${changed.peek().length} changed.` : "Reconnected. The inventory changed meanwhile.");
+  setTimeout(() => {
+    returned.set("");
+    changed.set([]);
+  }, 10_000);
 }
 
 /** @param {unknown} err */

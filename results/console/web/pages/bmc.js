@@ -3,7 +3,7 @@
 import { ack, barred, button, recheck } from "../act.js";
 import { get, kept, pathOf, send } from "../api.js";
 import { chain, notReached, strip, took } from "../chain.js";
-import { words } from "../codes.js";
+import { marked, words } from "../codes.js";
 import { on, tick } from "../feed.js";
 import { later } from "../later.js";
 import { age, code, moment, named, path, ticketed, trouble } from "../parts.js";
@@ -32,9 +32,9 @@ function watched(id) {
 }
 
 /** @param {Detail} d */
-function headline({ state: s, code: letter, ack: acked, silence }) {
+function headline({ state: s, code: letter, ack, silence: silenced }) {
   const since = s.since ? [" since ", moment(s.since)] : null;
-  return h("h1", { class: "sentence" }, code(letter + (s.flapping ? "~" : "") + (acked ? "a" : "") + (silence?.kind === "silence" ? "z" : "")), " ", h("span", { class: "id" }, s.bmc), " ",
+  return h("h1", { class: "sentence" }, code(marked({ code: letter, flapping: s.flapping, ack, silenced })), " ", h("span", { class: "id" }, s.bmc), " ",
     words(letter), !s.reason && s.soft && `, probably ${s.soft.health}: ${s.soft.reason || "nothing is wrong"} (${s.soft.attempts} of ${s.soft.of} rounds)`, s.reason && [": ", h("code", null, s.reason)], since);
 }
 

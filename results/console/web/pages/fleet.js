@@ -3,7 +3,7 @@
 import { ackIncident, button } from "../act.js";
 import { carpet } from "../carpet.js";
 import { groups } from "../codes.js";
-import { fleet, tick } from "../feed.js";
+import { fleet, fresh, tick } from "../feed.js";
 import { again, answered, incidents, open, wrong } from "../incidents.js";
 import { common, number, sentence, tile, weight } from "../model.js";
 import { age, checked, code, days, inWords, named, ticketed, trouble } from "../parts.js";
@@ -52,7 +52,7 @@ function card(item, day) {
     return /** @type {Fleet} */ (fleet()).count(item().from, item().to);
   });
   const name = named(site.site, "site");
-  return h("section", { class: "card", "aria-label": () => `site ${name}: ${inWords(count())}` },
+  return h("section", { class: () => `card${fresh(item().from, item().to)}`, "aria-label": () => `site ${name}: ${inWords(count())}` },
     h("h3", null, h("a", { href: siteURL(site.site) }, name), () => {
       const now = count();
       const { letter } = common(now);

@@ -5,7 +5,7 @@ import { ackIncident, button, note } from "../act.js";
 import { file, get, keep, kept, send } from "../api.js";
 import { forEach, picks, tick, tickAll } from "../bulk.js";
 import { lookOf } from "../chain.js";
-import { steps } from "../codes.js";
+import { marked, steps } from "../codes.js";
 import { fleet, on } from "../feed.js";
 import { later } from "../later.js";
 import { number } from "../model.js";
@@ -74,7 +74,7 @@ const who = (i) => [i.ack ? `acknowledged: ${i.ack.who}` : i.status === "closed"
 /** @param {() => Incident} item @param {ReturnType<typeof picks>} picked @param {() => string[]} order */
 const line = (item, picked, order) => h("li", null,
   tick(picked, () => item().id, () => item().title, order),
-  h("span", { class: "letter" }, () => code(item().code + (item().ack ? "a" : "") + (item().silenced?.kind === "silence" ? "z" : ""))),
+  h("span", { class: "letter" }, () => code(marked(item()))),
   h("div", { class: "what" }, h("a", { href: incidentURL(item().id) }, () => item().title), h("span", { class: "faint" }, () => ` ${item().counted}, ${item().owner}`)),
   h("span", { class: "size" }, () => `${number(item().failing)} of ${number(item().total)}`),
   h("span", { class: "age" }, () => (item().closed_at ? moment(item().closed_at) : age(item().since))),
@@ -213,7 +213,7 @@ export function one() {
     () => (detail() ? place(/** @type {IncidentDetail} */ (detail())) : path([["Fleet", "/"], ["Incidents", "/incidents"], [id, null]])),
     h("h1", { class: "sentence" }, () => {
       const i = detail();
-      return i ? [code(i.code + (i.ack ? "a" : "") + (i.silenced?.kind === "silence" ? "z" : "")), ` ${i.title}`, h("span", { class: "faint" }, ` ${number(i.failing)} of ${number(i.total)} fail`)] : wrong() ? "This incident is not known." : "Loading the incident …";
+      return i ? [code(marked(i)), ` ${i.title}`, h("span", { class: "faint" }, ` ${number(i.failing)} of ${number(i.total)} fail`)] : wrong() ? "This incident is not known." : "Loading the incident …";
     }),
     () => (wrong() ? trouble(wrong(), look) : null),
     h("div", { class: "bar-of-buttons thumb" }, () => {

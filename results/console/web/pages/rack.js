@@ -4,7 +4,7 @@ import { ack, button } from "../act.js";
 import { get, kept } from "../api.js";
 import { bar, bmcs, tick as box } from "../bulk.js";
 import { codeOf, paint, steps, words } from "../codes.js";
-import { fleet, on, tick } from "../feed.js";
+import { fleet, fresh, on, tick } from "../feed.js";
 import { later } from "../later.js";
 import { common, number, tile } from "../model.js";
 import { age, code, days, head, inWords, named, path, trouble } from "../parts.js";
@@ -64,11 +64,11 @@ function watched(of) {
   return { rack, wrong, look };
 }
 
-/** @param {Box} box */
-function unit({ place, top, tall, lane, lanes: of }) {
+/** @param {Box} box @param {string} more of its classes */
+function unit({ place, top, tall, lane, lanes: of }, more) {
   const { class: name, style } = paint(place.look);
   return h("a", {
-    class: `unit ${name} ${of > 2 ? "narrow" : ""}`, href: bmcURL(place.bmc), title: `${place.bmc}: ${words(place.look)}${place.reason ? `, ${place.reason}` : ""}`,
+    class: `unit ${name} ${of > 2 ? "narrow" : ""}${more}`, href: bmcURL(place.bmc), title: `${place.bmc}: ${words(place.look)}${place.reason ? `, ${place.reason}` : ""}`,
     style: { ...style, top: `calc(var(--half) * ${top})`, height: `calc(var(--half) * ${tall} - 2px)`, left: `${(lane / of) * 100}%`, width: `calc(${100 / of}% - 2px)` },
   }, h("b", { "aria-label": words(place.look), role: "img" }, codeOf(place.look).glyph + place.look.slice(1)), " ", h("span", { class: "id" }, place.slot ? `${place.slot} ` : "", place.bmc));
 }
@@ -76,9 +76,10 @@ function unit({ place, top, tall, lane, lanes: of }) {
 /** The rack as it stands. @param {Elevation} rack @param {string} face */
 function elevation(rack, face) {
   const boxes = lanes(rack.units.filter((place) => faceOf(place) === face), rack.height);
+  const from = fleet.peek()?.find(rack)?.from ?? 0;
   const scale = Array.from({ length: rack.height }, (_, i) => h("span", { style: { top: `calc(var(--half) * ${i * 2})` } }, String(rack.height - i)));
   return h("div", { class: "elevation", style: { "--halves": rack.height * 2 } },
-    h("div", { class: "scale", "aria-hidden": "true" }, scale), h("div", { class: "units", role: "group", "aria-label": `${face} of the rack, from the top down` }, boxes.map(unit)));
+    h("div", { class: "scale", "aria-hidden": "true" }, scale), h("div", { class: "units", role: "group", "aria-label": `${face} of the rack, from the top down` }, boxes.map((box) => unit(box, fresh(from + rack.units.indexOf(box.place))))));
 }
 
 /** @param {Place} p */

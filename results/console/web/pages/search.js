@@ -2,7 +2,7 @@
 
 import { get, keep } from "../api.js";
 import { bar, bmcs, tick as box } from "../bulk.js";
-import { codeOf, words } from "../codes.js";
+import { codeOf, marked, words } from "../codes.js";
 import { tick } from "../feed.js";
 import { later } from "../later.js";
 import { number } from "../model.js";
@@ -67,7 +67,7 @@ function matching(where) {
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "BMCs that match" }, h("table", null,
       h("thead", null, h("tr", null, ["", "BMC", "State", "For", "Reason", "Owner", "Site", "Rack", "Who is on it"].map(head))),
       list(h("tbody", null), rows, (row) => row.bmc, (row) => h("tr", null,
-        h("td", null, box(bmcs, () => row().bmc, () => row().bmc, order)), h("td", null, h("a", { href: bmcURL(row().bmc) }, row().bmc)), h("td", { class: "nowrap" }, () => [code(row().code), ` ${words(row().code)}`]), h("td", { class: "nowrap" }, () => age(row().since)),
+        h("td", null, box(bmcs, () => row().bmc, () => row().bmc, order)), h("td", null, h("a", { href: bmcURL(row().bmc) }, row().bmc)), h("td", { class: "nowrap" }, () => [code(marked(row())), ` ${words(row().code)}`]), h("td", { class: "nowrap" }, () => age(row().since)),
         h("td", null, () => row().reason || "-"), h("td", null, () => row().owner || "-"), h("td", null, h("a", { href: siteURL(row().site) }, row().site || "-")),
         h("td", null, h("a", { href: rackURL(row()) }, row().rack || "-")), h("td", null, () => row().ack?.who ?? (codeOf(row().code).rank <= 3 ? "nobody yet" : "-")))))),
     () => (next() ? h("button", { type: "button", onclick: () => look(true) }, "More") : null),

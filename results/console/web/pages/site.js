@@ -3,7 +3,7 @@
 import { bar as bulk, picks, tick as box } from "../bulk.js";
 import { carpet } from "../carpet.js";
 import { codeOf, paint, steps } from "../codes.js";
-import { fleet, tick } from "../feed.js";
+import { fleet, fresh, tick } from "../feed.js";
 import { at, common, number, tile, weight } from "../model.js";
 import { bar, checked, exports, head, inWords, named, path, trouble } from "../parts.js";
 import { ask, rackURL, route, to } from "../route.js";
@@ -25,7 +25,7 @@ function rackTile(item) {
   return h("a", {
     class: () => {
       const t = tile(countOf(item()));
-      return `tile ${t.kind} ${t.kind === "event" || t.kind === "dark" ? codeOf(t.look).shape : ""}`;
+      return `tile ${t.kind} ${t.kind === "event" || t.kind === "dark" ? codeOf(t.look).shape : ""}${fresh(item().from, item().to)}`;
     },
     href: () => rackURL(item()),
     style: () => paint(tile(countOf(item())).look).style,
