@@ -5,9 +5,8 @@ import { get } from "./api.js";
 import { words } from "./codes.js";
 import { codes } from "./tables.js";
 import { fleet, tick } from "./feed.js";
-import { later } from "./later.js";
 import { bmcURL, go, rackURL } from "./route.js";
-import { ago } from "./time.js";
+import { ago, later } from "./time.js";
 import { cleanup, effect, h, signal } from "./view.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");

@@ -2,8 +2,8 @@
 
 import { get, kept } from "./api.js";
 import { on } from "./feed.js";
-import { later } from "./later.js";
 import { at } from "./route.js";
+import { later } from "./time.js";
 import { effect, signal } from "./view.js";
 
 /** How many there are. */

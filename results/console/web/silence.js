@@ -4,11 +4,10 @@
 import { button, name } from "./act.js";
 import { get, kept, send } from "./api.js";
 import { on } from "./feed.js";
-import { later } from "./later.js";
 import { number } from "./model.js";
 import { modal, moment, path, trouble } from "./parts.js";
 import { ask, route, to } from "./route.js";
-import { ahead, clock, everywhere, now, span, zone } from "./time.js";
+import { ahead, clock, everywhere, later, now, span, zone } from "./time.js";
 import { cleanup, effect, h, list, root, signal } from "./view.js";
 
 /** A text as filters write it. @param {string} text */

@@ -1,7 +1,7 @@
 // Times: one zone at a time, always named, and how long ago beside it.
 
 import { at as then } from "./route.js";
-import { signal } from "./view.js";
+import { cleanup, signal } from "./view.js";
 
 /** Now, every second. Everything that shows an age follows it. */
 export const now = signal(Date.now());
@@ -64,3 +64,22 @@ export function clock(at, as = zone()) {
 
 /** The same time in each zone, for whoever hovers. @param {string} at */
 export const everywhere = (at) => [...new Set(["UTC", "local", zone.peek()])].map((as) => `${as === "local" ? "local " : ""}${clock(at, as)}`).join(" · ");
+
+/**
+ * Gives a function that has act done once, so many milliseconds after it is first called; while that is due more calls change nothing.
+ * It ends with the page that made it.
+ * @param {() => void} act
+ * @returns {(ms: number) => void}
+ */
+export function later(act) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let due;
+  cleanup(() => clearTimeout(due));
+  return (ms) => {
+    if (due !== undefined) return;
+    due = setTimeout(() => {
+      due = undefined;
+      act();
+    }, ms);
+  };
+}

@@ -5,11 +5,10 @@ import { get, kept, pathOf, send } from "../api.js";
 import { chain, notReached, strip, took } from "../chain.js";
 import { marked, words } from "../codes.js";
 import { on, tick } from "../feed.js";
-import { later } from "../later.js";
 import { age, code, moment, named, path, ticketed, trouble } from "../parts.js";
 import { incidentURL, rackURL, route, siteURL } from "../route.js";
 import { silence, where } from "../silence.js";
-import { ago, clock, span } from "../time.js";
+import { ago, clock, later, span } from "../time.js";
 import { cleanup, effect, h, signal } from "../view.js";
 
 /** @param {string} id */

@@ -7,13 +7,12 @@ import { forEach, picks, tick, tickAll } from "../bulk.js";
 import { lookOf } from "../chain.js";
 import { marked, steps } from "../codes.js";
 import { fleet, on } from "../feed.js";
-import { later } from "../later.js";
 import { number } from "../model.js";
 import { age, code, exports, moment, path, ticketed, trouble } from "../parts.js";
 import { ask, bmcURL, incidentURL, rackURL, route, siteURL, to } from "../route.js";
 import { quoted, scopeOf, silence, where } from "../silence.js";
 import { causes, owners } from "../tables.js";
-import { clock } from "../time.js";
+import { clock, later } from "../time.js";
 import { cleanup, effect, h, list, signal } from "../view.js";
 
 const tabs = /** @type {const} */ (["open", "acknowledged", "closed"]);

@@ -5,13 +5,12 @@ import { button, note } from "../act.js";
 import { get, keep, send } from "../api.js";
 import { took } from "../chain.js";
 import { on } from "../feed.js";
-import { later } from "../later.js";
 import { number } from "../model.js";
 import { age, moment, named, path, trouble } from "../parts.js";
 import { ask, bmcURL, incidentURL, route, siteURL, to } from "../route.js";
 import { quoted, where } from "../silence.js";
 import { acts, checks } from "../tables.js";
-import { clock, span } from "../time.js";
+import { clock, later, span } from "../time.js";
 import { cleanup, computed, effect, h, list, signal } from "../view.js";
 
 /** @typedef {[string, (row: () => any) => Child, ((row: any) => number)?]} Told a title, a cell, and by what to sort */

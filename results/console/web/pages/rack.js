@@ -5,12 +5,12 @@ import { get, kept } from "../api.js";
 import { bar, bmcs, tick as box } from "../bulk.js";
 import { codeOf, paint, steps, words } from "../codes.js";
 import { fleet, fresh, on, tick } from "../feed.js";
-import { later } from "../later.js";
 import { common, number, tile } from "../model.js";
 import { age, code, days, head, inWords, named, path, trouble } from "../parts.js";
 import { incidents } from "../incidents.js";
 import { ask, bmcURL, incidentURL, rackURL, route, siteURL } from "../route.js";
 import { exactly, silence } from "../silence.js";
+import { later } from "../time.js";
 import { cleanup, computed, effect, h, list, } from "../view.js";
 
 /**

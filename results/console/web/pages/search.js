@@ -4,10 +4,10 @@ import { get, keep } from "../api.js";
 import { bar, bmcs, tick as box } from "../bulk.js";
 import { codeOf, marked, words } from "../codes.js";
 import { tick } from "../feed.js";
-import { later } from "../later.js";
 import { number } from "../model.js";
 import { age, code, exports, head, path, trouble } from "../parts.js";
 import { bmcURL, go, incidentURL, rackURL, route, siteURL } from "../route.js";
+import { later } from "../time.js";
 import { effect, h, list, signal } from "../view.js";
 
 /** @param {string} q */
