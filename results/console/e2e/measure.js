@@ -15,25 +15,26 @@ const at = (all, share) => [...all].sort((a, b) => a - b)[Math.min(all.length - 
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"] });
 
-/** Opens the fleet in a browser that was never there. @param {number} slow how much slower the CPU is */
-async function first(slow) {
-  const context = await browser.newContext({ viewport: { width: 1920, height: 1080 } });
+/** Opens the fleet in a browser that was never there. @param {number} slow how much slower the CPU is @param {boolean} [phone] on a phone that hears 400 kbit/s */
+async function first(slow, phone) {
+  const context = await browser.newContext(phone ? { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 } : { viewport: { width: 1920, height: 1080 } });
   const page = await context.newPage();
   const wire = await context.newCDPSession(page);
   let bytes = 0;
   await wire.send("Network.enable");
   wire.on("Network.dataReceived", ({ encodedDataLength }) => { bytes += encodedDataLength; });
+  if (phone) await wire.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: 50_000, uploadThroughput: 50_000 });
   if (slow > 1) await wire.send("Emulation.setCPUThrottlingRate", { rate: slow });
-  await page.addInitScript((wanted) => {
+  await page.addInitScript(([wanted, maps]) => {
     const look = () => {
       const title = document.querySelector("h1")?.textContent ?? "";
-      const maps = [...document.querySelectorAll("canvas")].filter((map) => map.getBoundingClientRect().top < innerHeight); // what nobody sees is not drawn
+      const shown = [...document.querySelectorAll("canvas")].filter((map) => map.getBoundingClientRect().top < innerHeight); // what nobody sees is not drawn
       const drawn = (/** @type {HTMLCanvasElement} */ map) => map.getContext("2d")?.getImageData(0, 0, 1, 1).data[3];
-      if (!title.includes(wanted) || !maps.length || !maps.every(drawn)) return void requestAnimationFrame(look);
+      if (!title.includes(wanted) || (maps && (!shown.length || !shown.every(drawn)))) return void requestAnimationFrame(look);
       requestAnimationFrame(() => requestAnimationFrame(() => { /** @type {any} */ (window).ready = performance.now(); }));
     };
     requestAnimationFrame(look);
-  }, `of ${bmcs.toLocaleString("en")}`);
+  }, /** @type {[string, boolean]} */ ([`of ${bmcs.toLocaleString("en")}`, !phone])); // on a phone incidents come first
   await page.goto(url, { waitUntil: "commit" });
   let ready = 0;
   for (const until = Date.now() + 120_000; !ready && Date.now() < until; ) { // waitForFunction would need eval, which the page's policy forbids
@@ -44,14 +45,14 @@ async function first(slow) {
   return { context, page, ready, bytes: () => bytes };
 }
 
-/** @param {number} slow */
-async function opened(slow) {
+/** @param {number} slow @param {boolean} [phone] */
+async function opened(slow, phone) {
   const all = [];
   let least = Number.POSITIVE_INFINITY;
   for (let n = 0; n < RUNS; n++) {
-    const { context, page, ready, bytes } = await first(slow);
+    const { context, page, ready, bytes } = await first(slow, phone);
     all.push(ready);
-    await page.waitForTimeout(4000); // what it fetches once it is seen counts, too
+    if (!phone) await page.waitForTimeout(4000); // what it fetches once it is seen counts, too
     least = Math.min(least, bytes());
     await context.close();
   }
@@ -124,9 +125,10 @@ async function afterAnHour(page) {
 
 const quick = await opened(1);
 const slow = await opened(6);
+const phone = await opened(6, true);
 const { page } = await first(1);
 await page.waitForTimeout(5000); // its stream begins once it is seen
 const took = await pixels(page);
 const { late, hour } = await afterAnHour(page);
 await browser.close();
-console.log(JSON.stringify({ ready: quick.ready, slow: slow.ready, bytes: quick.bytes, p50: at(took, 0.5), p99: at(took, 0.99), late, hour }));
+console.log(JSON.stringify({ ready: quick.ready, slow: slow.ready, bytes: quick.bytes, phone: phone.ready, phoneBytes: phone.bytes, p50: at(took, 0.5), p99: at(took, 0.99), late, hour }));
