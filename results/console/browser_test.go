@@ -31,7 +31,7 @@ func run(t *testing.T, within time.Duration, env []string, node string, args ...
 		t.Errorf("%s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	t.Logf("%s: %v", strings.Join(args, " "), time.Since(began).Round(100*time.Millisecond))
-	if notes := regexp.MustCompile(`(?m)^lost feed.*$|^.*\d+ passed.*$|^.*\d+ skipped.*$`).FindAllString(string(out), -1); notes != nil {
+	if notes := regexp.MustCompile(`(?m)^lost feed.*$|^first sign.*$|^.*\d+ passed.*$|^.*\d+ skipped.*$`).FindAllString(string(out), -1); notes != nil {
 		t.Log(strings.Join(notes, "; "))
 	}
 }

@@ -67,6 +67,7 @@ test("while the server does not answer the page says so, keeps what it knows, an
   await page.route("**/api/v1/inventory", (route) => (away ? route.fulfill({ status: 502, body: "bad gateway" }) : route.continue()));
   await expect(page.getByRole("alert")).toContainText("HTTP 502", { timeout: 30_000 });
   await expect(rows(page, "inventories")).toHaveCount(4);
+  await inEachLook(page, "inventory, error");
   away = false;
   await expect(page.getByRole("alert")).toHaveCount(0, { timeout: 30_000 });
 });
