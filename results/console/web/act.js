@@ -31,7 +31,7 @@ export function barred() {
 
 /** A button that acts, or says why it does not. @param {string} text @param {() => void} act @param {Record<string, any>} [props] */
 export function button(text, act, props = {}) {
-  return h("button", { type: "button", ...props, "aria-disabled": () => (barred() ? "true" : null), title: () => barred() || props.title || null, onclick: () => barred() || act() }, text);
+  return h("button", { ...props, "aria-disabled": () => (barred() ? "true" : null), title: () => barred() || props.title || null, onclick: () => barred() || act() }, text);
 }
 
 const remembered = "lamplighter.name";
@@ -68,7 +68,7 @@ export function note(what, act, verb = "Acknowledge") {
       }
     } },
     h("label", null, "Note", text), who.field, wrong,
-    h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, verb), h("button", { type: "button", onclick: close }, "Cancel")))]);
+    h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, verb), h("button", { onclick: close }, "Cancel")))]);
   text.focus();
 }
 

@@ -109,7 +109,7 @@ async function ack(of, picked) {
 }
 
 /** Checks again, and shows how far it is. Those that could not be checked can be tried again. @param {Part[]} of */
-async function recheck(of) {
+export async function recheck(of) {
   const planned = await Promise.all(of.map((part) => asked("POST /rechecks", part)));
   const sum = (/** @type {any[]} */ all, /** @type {string} */ name) => all.reduce((n, one) => n + one[name], 0);
   const total = sum(planned, "count");
@@ -146,7 +146,7 @@ async function recheck(of) {
         close();
         void recheck(parts(failed().map(({ bmc }) => bmc), ofBMCs));
       }, { class: "main" }),
-      h("button", { type: "button", onclick: close }, () => (state() === "runs" ? "Stop" : "Close"))]),
+      h("button", { onclick: close }, () => (state() === "runs" ? "Stop" : "Close"))]),
   ], () => stop.abort());
 }
 
@@ -184,6 +184,6 @@ export function bar({ picked, order, where = ofBMCs, all, what = "", tell }) {
     h("span", { role: "status", class: "faint" }, () => (picked.every() ? `all ${number(picked.every())} that match` : `${number(picked.all().size)}${what} selected${away() ? `, ${number(away())} of them not on this page` : ""}`)),
     () => (picked.every() || picked.all().size > 0 ? [
       button("Ack", act((of) => ack(of, picked)), { "data-key": "a", class: "main" }), button("Silence", quiet("silence"), { "data-key": "s" }), button("Maintenance", quiet("maintenance")),
-      button("Recheck", act(recheck), { "data-key": "r" }), h("button", { type: "button", onclick: picked.clear }, "Clear selection")] : null),
-    () => (picked.every() || !order().length ? null : h("button", { type: "button", onclick: () => void count().catch(tell) }, "All that match")));
+      button("Recheck", act(recheck), { "data-key": "r" }), h("button", { onclick: picked.clear }, "Clear selection")] : null),
+    () => (picked.every() || !order().length ? null : h("button", { onclick: () => void count().catch(tell) }, "All that match")));
 }

@@ -48,7 +48,7 @@ export function header() {
         () => Object.entries(me()?.zones ?? {}).filter(([, value]) => knows(value)).map(([site, value]) => h("option", { value }, `${site}: ${value}`))),
       h("span", { class: "faint checked", title: "how old the newest check is" }, checked),
       h("span", { class: () => `chip ${chip().kind}`, role: "status", "aria-live": "off", id: "feed" }, () => chip().text),
-      h("button", { type: "button", class: "plain", "aria-pressed": () => String(paused()), title: "hold what comes back (p)", onclick: () => pause(!paused.peek()) },
+      h("button", { class: "plain", "aria-pressed": () => String(paused()), title: "hold what comes back (p)", onclick: () => pause(!paused.peek()) },
         () => (paused() ? "Resume" : "Pause"))));
 }
 
@@ -74,7 +74,7 @@ export const banner = () => h("div", { class: "banners" }, () => {
   if (at()) {
     return h("div", { class: "note then", role: "status" }, h("strong", null, `As it was at ${clock(at())}. `), "Places and facts are those of now. ", h("span", { class: "wrong" }, why), " ",
       h("input", { type: "datetime-local", step: 1, "aria-label": "Another moment (UTC)", value: at().replace("Z", ""), onchange: (event) => event.target.value && look(`${event.target.value}Z`) }), "UTC",
-      h("button", { type: "button", onclick: () => look(undefined) }, "Back to now"));
+      h("button", { onclick: () => look(undefined) }, "Back to now"));
   }
   if (state === "connecting" && why && !fleet()) return h("div", { class: "note", role: "status" }, why, " Trying again by itself.");
   if (returned()) return h("div", { class: "note", role: "status" }, returned());

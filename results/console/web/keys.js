@@ -74,9 +74,9 @@ function help() {
     };
     return [
       h("input", { type: "search", "aria-label": "Find what to do", oninput: (event) => typed.set(event.target.value), onkeydown: (event) => event.key === "Enter" && run(found()[0]?.act) }),
-      h("ul", { class: "keys" }, () => found().map(({ keys, text, act }) => h("li", null, h("button", { type: "button", onclick: () => run(act) }, h("span", null, keys.split(" ").map((key) => h("kbd", null, key))), text)))),
+      h("ul", { class: "keys" }, () => found().map(({ keys, text, act }) => h("li", null, h("button", { onclick: () => run(act) }, h("span", null, keys.split(" ").map((key) => h("kbd", null, key))), text)))),
       h("label", null, h("input", { type: "checkbox", checked: single(), onchange: (event) => localStorage.setItem(stored, event.target.checked ? "on" : "off") }), " single keys do something"),
-      h("div", { class: "buttons" }, h("button", { type: "button", onclick: close }, "Close")),
+      h("div", { class: "buttons" }, h("button", { onclick: close }, "Close")),
     ];
   });
 }
@@ -105,4 +105,4 @@ export function start() {
   });
 }
 
-export const hint = () => h("button", { type: "button", class: "plain keys-hint", onclick: help }, "Keys ", h("kbd", null, "?"));
+export const hint = () => h("button", { class: "plain keys-hint", onclick: help }, "Keys ", h("kbd", null, "?"));

@@ -57,7 +57,7 @@ export function trouble(err, again) {
   return h("div", { class: "trouble", role: "alert" },
     h("strong", null, p.title ?? "Something is wrong"), " ", p.detail ?? String(err), " ",
     h("span", { class: "faint" }, p.id ? `request ${p.id}, ` : "", () => (p.at ? `since ${clock(p.at)}` : "")), " ",
-    h("button", { type: "button", onclick: again }, "Try again"));
+    h("button", { onclick: again }, "Try again"));
 }
 
 /** Where something stands, each part a link. @param {[string, string | null][]} parts names and addresses */
@@ -81,9 +81,12 @@ export const head = (name) => h("th", { scope: "col" }, name || h("span", { clas
 /** A desk's ticket, as a link where that is one of the web. @param {Ticket | undefined} t */
 export const ticketed = (t) => (!t ? h("span", { class: "faint" }, "no ticket") : /^https?:/.test(t.url) ? h("a", { href: t.url, rel: "noreferrer", target: "_blank" }, t.ref || t.desk) : h("span", null, t.ref || `ticket at ${t.desk}`));
 
+/** Takes the address along. */
+export const copy = () => h("button", { onclick: (event) => navigator.clipboard?.writeText(location.href).then(() => (event.target.textContent = "Copied")) }, "Copy link");
+
 /** What is shown, as files and on paper. @param {string} what @param {() => Record<string, string>} query */
 export const exports = (what, query) => [["csv", "json", "ndjson"].map((format) => h("a", { class: "plain", download: "", href: () => file(what, { ...query(), format }) }, format.toUpperCase())),
-  h("button", { type: "button", class: "plain", onclick: () => print() }, "Print")];
+  h("button", { class: "plain", onclick: () => print() }, "Print")];
 
 /** A name; one that is empty is said to be. @param {string} name @param {string} kind */
 export const named = (name, kind) => name || `(no ${kind})`;

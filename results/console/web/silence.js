@@ -90,7 +90,7 @@ export const silence = (kind, which) => root((stop) => {
   h("label", null, `Begins (${zone.peek() === "local" ? "local time" : "UTC"}; empty: now)`, begin), h("label", null, "For how long", end), h("label", null, "Reason", reason),
   h("label", null, "Ticket or work order (may be empty)", ticket), who.field,
   h("p", { class: "wrong", role: "alert" }, failed),
-  h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, () => (reach() ? `Keep ${number(reach()?.matched ?? 0)} quiet` : "Keep quiet")), h("button", { type: "button", onclick: close }, "Cancel")))], stop);
+  h("div", { class: "buttons" }, h("button", { type: "submit", class: "main" }, () => (reach() ? `Keep ${number(reach()?.matched ?? 0)} quiet` : "Keep quiet")), h("button", { onclick: close }, "Cancel")))], stop);
   for (const field of [kinds, filter, begin, end]) field.addEventListener("input", () => soon(300));
   effect(() => void look());
   reason.focus();
@@ -151,7 +151,7 @@ export function page() {
       return rows() === null ? (wrong() ? "Silences: not known." : "Silences: loading …") : all.length ? `${all.length} kept quiet now: ${number(all.reduce((sum, s) => sum + s.matched, 0))} BMCs, ${number(all.reduce((sum, s) => sum + s.failing, 0))} of them fail.${idle ? ` ${idle} matched nothing for a day.` : ""}` : "Nothing is kept quiet.";
     }),
     h("div", { class: "bar-of-buttons" },
-      [["Now", ""], ["Over (last day)", "over"]].map(([text, value]) => h("button", { type: "button", "aria-pressed": () => String(over() === (value === "over")), onclick: () => ask({ status: value || undefined }) }, text, () => count(value === "over"))),
+      [["Now", ""], ["Over (last day)", "over"]].map(([text, value]) => h("button", { "aria-pressed": () => String(over() === (value === "over")), onclick: () => ask({ status: value || undefined }) }, text, () => count(value === "over"))),
       button("New silence", () => silence("silence", which), { "data-key": "s" }), button("New maintenance", () => silence("maintenance", which))),
     () => (wrong() ? trouble(wrong(), look) : null),
     h("p", { class: "wrong", role: "alert" }, () => refused()),

@@ -148,8 +148,8 @@ function fill(element, props, children) {
   return element;
 }
 
-/** @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {Props | null} [props] @param {...Child} children */
-export const h = (tag, props, ...children) => fill(document.createElement(tag), props ?? null, children);
+/** A button submits nothing, unless it says so. @template {keyof HTMLElementTagNameMap} T @param {T} tag @param {Props | null} [props] @param {...Child} children */
+export const h = (tag, props, ...children) => fill(document.createElement(tag), tag === "button" ? { type: "button", ...props } : (props ?? null), children);
 
 /** @param {string} tag @param {Props | null} [props] @param {...Child} children */
 export const svg = (tag, props, ...children) => fill(document.createElementNS("http://www.w3.org/2000/svg", tag), props ?? null, children);

@@ -5,7 +5,7 @@ import { get, kept, pathOf, send } from "../api.js";
 import { chain, notReached, strip, took } from "../chain.js";
 import { marked, words } from "../codes.js";
 import { on, tick } from "../feed.js";
-import { age, code, moment, named, path, ticketed, trouble } from "../parts.js";
+import { age, code, copy, moment, named, path, ticketed, trouble } from "../parts.js";
 import { incidentURL, rackURL, route, siteURL } from "../route.js";
 import { silence, where } from "../silence.js";
 import { ago, clock, later, span } from "../time.js";
@@ -111,7 +111,7 @@ export function page() {
     },
     () => (wrong() ? trouble(wrong(), look) : null),
     h("div", { class: "bar-of-buttons thumb" }, button("Recheck", again, { "data-key": "r", class: "main" }), button("Ack", () => ack(id), { "data-key": "a" }), button("Silence", () => silence("silence", where({ bmc: id })), { "data-key": "s" }),
-      h("button", { type: "button", onclick: (event) => navigator.clipboard?.writeText(location.href).then(() => (event.target.textContent = "Copied")) }, "Copy link"),
+      copy(),
       () => web(detail()?.state.address ?? ""),
       () => (run() && !run()?.ended ? h("span", { class: "faint" }, () => `running for ${span(Date.now() - (run()?.asked ?? 0))}`) : null)),
     () => {

@@ -3,12 +3,12 @@
 
 import { ackIncident, button, note } from "../act.js";
 import { file, get, keep, kept, send } from "../api.js";
-import { forEach, picks, tick, tickAll } from "../bulk.js";
+import { forEach, picks, recheck, tick, tickAll } from "../bulk.js";
 import { lookOf } from "../chain.js";
 import { marked, steps } from "../codes.js";
 import { fleet, on } from "../feed.js";
 import { number } from "../model.js";
-import { age, code, exports, moment, path, ticketed, trouble } from "../parts.js";
+import { age, code, copy, exports, moment, path, ticketed, trouble } from "../parts.js";
 import { ask, bmcURL, incidentURL, rackURL, route, siteURL, to } from "../route.js";
 import { quoted, scopeOf, silence, where } from "../silence.js";
 import { causes, owners } from "../tables.js";
@@ -112,7 +112,7 @@ function acts({ pages, rows, picked, tell }) {
     h("span", { role: "status", class: "faint" }, text),
     () => [
       chosen().length > 0 && button(`Ack ${many(chosen().length)}`, () => ackChosen(chosen(), picked), { "data-key": "a", class: "main" }),
-      picked.all().size > 0 && h("button", { type: "button", onclick: picked.clear }, "Clear selection"),
+      picked.all().size > 0 && h("button", { onclick: picked.clear }, "Clear selection"),
       !picked.all().size && tab() === "open" && rows().length > 0 && button("Ack all that match", () => void ackAll(tell), { "data-key": "a" }),
     ]);
 }
@@ -131,13 +131,13 @@ export function page() {
   return [
     path([["Fleet", "/"], ["Incidents", null]]),
     h("h1", { class: "sentence" }, () => (pages() ? `Incidents:${count("open")} open,${count("acknowledged")} acknowledged. ${number([...pages()?.open?.items ?? [], ...pages()?.acknowledged?.items ?? []].reduce((sum, i) => sum + i.failing, 0))} BMCs fail in them.` : wrong() ? "Incidents: not known." : "Incidents: loading …")),
-    h("div", { class: "bar-of-buttons" }, tabs.map((status) => h("button", { type: "button", "aria-pressed": () => String(tab() === status), onclick: () => ask({ status: status === "open" ? undefined : status }) }, status, () => count(status))),
+    h("div", { class: "bar-of-buttons" }, tabs.map((status) => h("button", { "aria-pressed": () => String(tab() === status), onclick: () => ask({ status: status === "open" ? undefined : status }) }, status, () => count(status))),
       choice("cause", () => causes), choice("owner", () => owners), choice("site", sites), exports("incidents", () => ({ ...filters(), status: tab() }))),
     () => (wrong() ? trouble(wrong(), look) : null),
     acts({ pages, rows, picked, tell: wrong.set }),
     () => (pages() && !rows().length ? h("p", { class: "empty" }, Object.keys(filters()).length ? ["None matches. ", h("a", { href: "/incidents" }, "Clear filter")] : `None is ${tab()}.`) : null),
     h("section", { class: "incidents pick", "aria-label": "Incidents" }, list(h("ol", null), rows, (i) => i.id, (item) => line(item, picked, order))),
-    () => (pages()?.[tab()]?.next ? h("button", { type: "button", onclick: more }, "More") : null),
+    () => (pages()?.[tab()]?.next ? h("button", { onclick: more }, "More") : null),
   ];
 }
 
@@ -204,6 +204,7 @@ const place = (i) => path([["Fleet", "/"], ["Incidents", "/incidents"], ...(i.si
 export function one() {
   const id = decodeURIComponent(route.peek().path.slice("/incidents/".length));
   const { detail, wrong, look } = watchedOne(id);
+  const own = `incident=${quoted(id)}`;
   const quiet = (/** @type {"silence" | "maintenance"} */ kind) => {
     const i = detail.peek();
     if (i) silence(kind, scopeOf(i, i.members));
@@ -220,8 +221,9 @@ export function one() {
       return i && [
         i.status === "closed" ? null : button(i.ack ? "Ack again" : "Ack", () => ackIncident(i), { "data-key": "a", class: "main" }),
         button("Silence", () => quiet("silence"), { "data-key": "s" }), button("Maintenance", () => quiet("maintenance")),
-        h("button", { type: "button", onclick: () => navigator.clipboard?.writeText(location.href) }, "Copy link"),
-        i.failing > 0 && h("a", { class: "plain", download: "", href: file("bmcs", { where: `incident=${quoted(i.id)}`, format: "csv" }) }, "BMCs as CSV"),
+        copy(),
+        i.failing > 0 && [button(`Recheck ${number(i.failing)}`, () => void recheck([{ keys: [], where: own }]).catch(wrong.set), { "data-key": "r" }),
+          h("a", { class: "plain", download: "", href: file("bmcs", { where: own, format: "csv" }) }, "BMCs as CSV")],
       ];
     }),
     () => {

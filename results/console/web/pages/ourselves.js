@@ -47,7 +47,7 @@ export function table(title, label, rows, key, columns, ...more) {
   return h("section", null, h("h2", null, title), h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, h("table", null,
     h("thead", null, h("tr", null, columns.map(([name, , sort]) => {
       const is = () => by()?.[0] === name;
-      return h("th", { scope: "col", "aria-sort": () => (is() ? "descending" : null) }, sort ? h("button", { type: "button", onclick: () => ask({ sort: is() ? undefined : name }) }, name, () => (is() ? " ▾" : "")) : name);
+      return h("th", { scope: "col", "aria-sort": () => (is() ? "descending" : null) }, sort ? h("button", { onclick: () => ask({ sort: is() ? undefined : name }) }, name, () => (is() ? " ▾" : "")) : name);
     }))),
     list(h("tbody", null), sorted, key, (row) => h("tr", null, columns.map(([, cell, sort]) => h("td", { class: sort ? "number" : "" }, cell(row))))))), more);
 }
@@ -183,7 +183,7 @@ export function audit() {
         const { bmc, incident, where, silence, count, site: of, digest } = a();
         return [of, digest && ` ${digest} `, bmc && h("a", { href: bmcURL(bmc) }, bmc), incident && h("a", { href: incidentURL(incident) }, incident), " ", where ? h("a", { href: found(where) }, where) : silence, count && ` (${some(count, "BMC")})`];
       }], ["Note", (a) => a().note]],
-    h("div", { class: "bar-of-buttons" }, ["", ...acts].map((act) => h("button", { type: "button", "aria-pressed": () => String((route().query.do ?? "") === act), onclick: () => ask({ do: act || undefined }) }, act || "all"))),
+    h("div", { class: "bar-of-buttons" }, ["", ...acts].map((act) => h("button", { "aria-pressed": () => String((route().query.do ?? "") === act), onclick: () => ask({ do: act || undefined }) }, act || "all"))),
     () => (done.got()?.items.length === 0 ? faint("Nobody did.") : done.got()?.next ? faint("The newest 200; the API has all.") : null)));
 }
 
@@ -221,7 +221,7 @@ export function inventory() {
     setTimeout(look, 1500);
   };
   /** @param {string} text @param {Inventory} i @param {() => void} act */
-  const may = (text, i, act) => (i.barred ? h("button", { type: "button", "aria-disabled": "true", title: i.barred }, text) : button(text, act));
+  const may = (text, i, act) => (i.barred ? h("button", { "aria-disabled": "true", title: i.barred }, text) : button(text, act));
   /** @param {Inventory & { withheld: NonNullable<Inventory["withheld"]> }} i */
   const held = (i) => {
     const { gone, of, first, since, until, added, moved, changed: other, digest } = i.withheld;

@@ -151,8 +151,8 @@ export function page() {
       return now ? shared(now) : null;
     },
     () => told(rack()),
-    h("div", { class: "bar-of-buttons" }, ["front", "rear"].map((one) => h("button", { type: "button", class: "plain", "aria-pressed": () => String(face() === one), onclick: () => ask({ face: one === "front" ? undefined : one }) }, () => `${one} (${side(one)})`)),
-      () => neighbours(of), h("button", { type: "button", class: "plain", onclick: () => print() }, "Print"),
+    h("div", { class: "bar-of-buttons" }, ["front", "rear"].map((one) => h("button", { class: "plain", "aria-pressed": () => String(face() === one), onclick: () => ask({ face: one === "front" ? undefined : one }) }, () => `${one} (${side(one)})`)),
+      () => neighbours(of), h("button", { class: "plain", onclick: () => print() }, "Print"),
       button("Silence", () => silence("silence", exactly(of)), { "data-key": "s" }), button("Maintenance", () => silence("maintenance", exactly(of)))),
     bar({ picked: bmcs, order: () => order(rack()), all: () => exactly(of), tell: wrong.set }),
     h("div", { class: "rack" },

@@ -17,8 +17,9 @@ function hits(q) {
   const look = async () => {
     try {
       const all = /** @type {{ items: Hit[] }} */ (await get("/search", { q, limit: "100" })).items;
-      const [only] = all;
-      if (only && (all.length === 1 || only.value.toLowerCase() === q.toLowerCase()) && only.bmc) return go(bmcURL(only.bmc), true);
+      const [only, other] = all;
+      const same = (/** @type {Hit | undefined} */ hit) => hit?.value.toLowerCase() === q.toLowerCase(); // the best come first
+      if (only?.bmc && (!other || (same(only) && !same(other)))) return go(bmcURL(only.bmc), true);
       found.set(all);
       wrong.set(null);
     } catch (err) {
@@ -70,7 +71,7 @@ function matching(where) {
         h("td", null, box(bmcs, () => row().bmc, () => row().bmc, order)), h("td", null, h("a", { href: bmcURL(row().bmc) }, row().bmc)), h("td", { class: "nowrap" }, () => [code(marked(row())), ` ${words(row().code)}`]), h("td", { class: "nowrap" }, () => age(row().since)),
         h("td", null, () => row().reason || "-"), h("td", null, () => row().owner || "-"), h("td", null, h("a", { href: siteURL(row().site) }, row().site || "-")),
         h("td", null, h("a", { href: rackURL(row()) }, row().rack || "-")), h("td", null, () => row().ack?.who ?? (codeOf(row().code).rank <= 3 ? "nobody yet" : "-")))))),
-    () => (next() ? h("button", { type: "button", onclick: () => look(true) }, "More") : null),
+    () => (next() ? h("button", { onclick: () => look(true) }, "More") : null),
   ];
 }
 

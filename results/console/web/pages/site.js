@@ -118,7 +118,7 @@ function grouped(where) {
 }
 
 /** One of several ways to show it, as a link that keeps the rest. @param {string} name @param {string} value @param {string} text */
-const choice = (name, value, text) => h("button", { type: "button", class: "plain", "aria-pressed": () => String((route().query[name] ?? "") === value), onclick: () => ask({ [name]: value || undefined }) }, text);
+const choice = (name, value, text) => h("button", { class: "plain", "aria-pressed": () => String((route().query[name] ?? "") === value), onclick: () => ask({ [name]: value || undefined }) }, text);
 
 export function page() {
   const site = route.peek().query.site ?? "";
