@@ -122,3 +122,19 @@ test("a BMC that somebody is on looks the same in a list, in its rack and on its
   await expect(page.locator(".unit", { hasText: "ams1-a05-u35" }).locator("b")).toHaveText("Ta");
   await page.request.delete(ack);
 });
+
+test("who signs in has time to type: the form stays while the server is asked again, and says what was wrong", async ({ elsewhere }) => {
+  const guarded = process.env.LAMPLIGHTER_GUARDED ?? "";
+  test.skip(!guarded, "NOT TESTED: LAMPLIGHTER_GUARDED is not set");
+  const page = await elsewhere({ baseURL: guarded });
+  await page.goto("/");
+  const token = page.getByLabel("Token");
+  await token.pressSequentially("lamp_of-nobody");
+  for (let asked = 0; asked < 3; asked++) await page.waitForResponse("**/api/v1/map", { timeout: 30_000 });
+  await expect(token).toHaveValue("lamp_of-nobody");
+  await expect(token).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.locator(".banners")).toContainText("the token is not known");
+  for (let asked = 0; asked < 3; asked++) await page.waitForResponse("**/api/v1/map", { timeout: 30_000 });
+  await expect(page.locator(".banners")).toContainText("the token is not known");
+});

@@ -84,6 +84,8 @@ let before = null; // the fleet when the feed was lost
 function become(state, why = "") {
   const was = link.peek();
   if (was.state === state && was.why === why) return;
+  // or the form of who signs in would go while they type
+  if (was.state === "refused" && (state === "lost" || state === "catching up")) return;
   link.set({ state, since: was.state === state ? was.since : Date.now(), why });
 }
 
