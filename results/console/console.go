@@ -6,7 +6,6 @@ package console
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -25,6 +24,7 @@ import (
 	"sync/atomic"
 
 	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip" // a little smaller than the standard library's, and the same whatever Go builds it
 )
 
 //go:embed web

@@ -152,7 +152,7 @@ async function load() {
   } catch (err) {
     fetching = false;
     refused(err);
-    setTimeout(load, patience(3, Math.random()));
+    if (/** @type {any} */ (err).status !== 400) setTimeout(load, patience(3, Math.random())); // a moment that cannot be never can
   }
 }
 
