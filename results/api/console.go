@@ -43,6 +43,8 @@ type Me struct {
 	Scope Scope  `json:"scope"`
 	// Local: on this machine, without signing in.
 	Local bool `json:"local"`
+	// Token: they signed in by one, which the browser forgets when they sign out.
+	Token bool `json:"token"`
 	// Zones are the time zones of sites, by their IANA names.
 	Zones map[string]string `json:"zones"`
 }
@@ -53,5 +55,5 @@ func (s *Server) me(w http.ResponseWriter, _ *http.Request, a ask) error {
 	if zones == nil {
 		zones = map[string]string{}
 	}
-	return reply(w, Me{a.who.name, a.who.scope, a.who.home, zones})
+	return reply(w, Me{a.who.name, a.who.scope, a.who.home, a.who.token, zones})
 }

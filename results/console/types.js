@@ -4,7 +4,7 @@
  * @typedef {"available" | "degraded" | "unavailable" | "unknown"} Health
  * @typedef {{ who: string, note: string, at: string, until?: string }} Ack
  * @typedef {{ silence: string, kind: "silence" | "maintenance", until: string }} Silenced
- * @typedef {{ name: string, scope: "viewer" | "operator", local: boolean, zones: Record<string, string> }} Me
+ * @typedef {{ name: string, scope: "viewer" | "operator", local: boolean, token?: boolean, zones: Record<string, string> }} Me
  *
  * @typedef {{ site: string, room: string, row: string, rack: string, letters: string }} MapRack
  * @typedef {{ map: string, seq: number, at: string, placed: boolean, racks: MapRack[], marks: Record<string, string> }} FleetMap

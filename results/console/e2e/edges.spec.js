@@ -3,11 +3,9 @@
 import { proxy } from "./proxy.js";
 import { accessible, api, believed, expect, open, test } from "./watch.js";
 
-test.beforeAll(async ({ browser }) => {
+test.beforeAll(async ({ request }) => {
   test.setTimeout(150_000);
-  const page = await browser.newPage();
-  await believed(page);
-  await page.close();
+  await believed({ request });
 });
 
 test("on paper and on a wall an incident's line has its columns where they were", async ({ page }) => {

@@ -25,6 +25,13 @@ test("a person signs in with a token, reads, is told why they may not act, and i
   await act.click({ force: true });
   await expect(page.getByRole("dialog")).toHaveCount(0);
   await accessible(page, "viewer");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await expect(page.locator("#feed")).toContainText("SIGNED OUT");
+  expect(await context.cookies()).toEqual([]);
+  await page.getByLabel("Token").fill(process.env.LAMPLIGHTER_TOKEN ?? "");
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#feed")).toContainText("Live");
+  await expect(page.locator("h1")).toContainText("50 BMCs failing");
   writeFileSync(process.env.LAMPLIGHTER_TOKENS ?? "", "");
   await expect(page.locator("#feed")).toContainText("SIGNED OUT", { timeout: 12_000 });
   await expect(page.locator(".banner")).toContainText("the token is not known, or has expired What is shown is last known.");

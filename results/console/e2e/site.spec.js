@@ -44,6 +44,15 @@ test("a site's BMCs are grouped by what they have, each group leads to its BMCs,
   await expect(page.locator(".tile").first()).toBeVisible();
 });
 
+test("t shows a site's racks as a table, and as a map again", async ({ page }) => {
+  await open(page, "/site?site=ams1");
+  await page.keyboard.press("t");
+  await expect(page).toHaveURL(/view=table/);
+  await expect(page.locator("tbody tr").first()).toBeVisible();
+  await page.keyboard.press("t");
+  await expect(page.locator(".tile").first()).toBeVisible();
+});
+
 test("what is ticked stands in the address: who gets it has the same ticked", async ({ page, elsewhere }) => {
   await open(page, rack);
   for (const n of [39, 37]) await page.getByRole("checkbox", { name: `Select ams1-a03-u${n}` }).check();

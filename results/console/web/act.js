@@ -20,6 +20,9 @@ export async function signIn(token) {
   location.reload();
 }
 
+/** Signs out: the browser forgets the token. */
+export const signOut = () => send("DELETE", "/session").then(() => location.reload());
+
 /** Why one may not act; "" where one may. */
 export function barred() {
   const who = me();

@@ -1,6 +1,6 @@
 // What is on every page: where one can go, whether what is seen is current, and the line that says so when it is not.
 
-import { me, signIn } from "./act.js";
+import { me, signIn, signOut } from "./act.js";
 import { at, go, look, route, to } from "./route.js";
 import { fleet, heard, held, judged, link, pause, paused, returned, tick } from "./feed.js";
 import { ago, ahead, clock, knows, now, span, zone } from "./time.js";
@@ -48,6 +48,7 @@ export function header() {
         () => Object.entries(me()?.zones ?? {}).filter(([, value]) => knows(value)).map(([site, value]) => h("option", { value }, `${site}: ${value}`))),
       h("span", { class: "faint checked", title: "how old the newest check is" }, checked),
       h("span", { class: () => `chip ${chip().kind}`, role: "status", "aria-live": "off", id: "feed" }, () => chip().text),
+      () => me()?.token && h("button", { title: me()?.name, onclick: signOut }, "Sign out"),
       h("button", { class: "plain", "aria-pressed": () => String(paused()), title: "hold what comes back (p)", onclick: () => pause(!paused.peek()) },
         () => (paused() ? "Resume" : "Pause"))));
 }

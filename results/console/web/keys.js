@@ -1,7 +1,7 @@
 // What keys do: one list, from which the help is made. Single keys can be switched off.
 
 import { get } from "./api.js";
-import { bmcURL, go, look, route, to } from "./route.js";
+import { ask, bmcURL, go, look, route, to } from "./route.js";
 import { pause, paused } from "./feed.js";
 import { modal } from "./parts.js";
 import { h, signal } from "./view.js";
@@ -57,6 +57,7 @@ export const actions = [
   { keys: "a", text: "acknowledge", act: () => press("a") },
   { keys: "s", text: "silence", act: () => press("s") },
   { keys: "x", text: "select, in a list", act: select },
+  { keys: "t", text: "a site as a map or as a table", act: () => route.peek().path === "/site" && ask({ view: route.peek().query.view ? undefined : "table" }) },
   { keys: "p", text: "hold or show what comes", act: () => pause(!paused.peek()) },
   { keys: "h", text: "show what was an hour ago, or another moment", act: () => look(new Date(Date.now() - 36e5).toISOString().replace(/\..*/, "Z")) },
   { keys: "?", text: "this list", act: help },

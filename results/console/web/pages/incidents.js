@@ -220,10 +220,10 @@ export function one() {
       const i = detail();
       return i && [
         i.status === "closed" ? null : button(i.ack ? "Ack again" : "Ack", () => ackIncident(i), { "data-key": "a", class: "main" }),
-        button("Silence", () => quiet("silence"), { "data-key": "s" }), button("Maintenance", () => quiet("maintenance")),
-        copy(),
-        i.failing > 0 && [button(`Recheck ${number(i.failing)}`, () => void recheck([{ keys: [], where: own }]).catch(wrong.set), { "data-key": "r" }),
-          h("a", { class: "plain", download: "", href: file("bmcs", { where: own, format: "csv" }) }, "BMCs as CSV")],
+        button("Silence", () => quiet("silence"), { "data-key": "s" }),
+        i.failing > 0 && button(`Recheck ${number(i.failing)}`, () => void recheck([{ keys: [], where: own }]).catch(wrong.set), { "data-key": "r" }),
+        button("Maintenance", () => quiet("maintenance")), copy(),
+        i.failing > 0 && h("a", { class: "plain", download: "", href: file("bmcs", { where: own, format: "csv" }) }, "BMCs as CSV"),
       ];
     }),
     () => {
