@@ -1,7 +1,10 @@
 // Measures the fleet page of a large fleet in Chromium, for BenchmarkConsole (bench_test.go): what a person waits for, what goes over the wire, and
 // what the page needs. Prints one JSON document.
 
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { chromium } from "@playwright/test";
 
 const { LAMPLIGHTER_URL: url = "", LAMPLIGHTER_CONTROL: control = "", LAMPLIGHTER_CHROMIUM: executablePath = "" } = process.env;
@@ -13,7 +16,8 @@ const SAMPLES = 10;
 /** @param {number[]} all @param {number} share */
 const at = (all, share) => [...all].sort((a, b) => a - b)[Math.min(all.length - 1, Math.floor(all.length * share))] ?? 0;
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"] });
+const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
+const browser = await chromium.launch({ executablePath, args });
 
 /** Opens the fleet in a browser that was never there. @param {number} slow how much slower the CPU is @param {boolean} [phone] on a phone that hears 400 kbit/s */
 async function first(slow, phone) {
@@ -80,19 +84,27 @@ async function pixels(page) {
   return took;
 }
 
+/** All processes that a process began, and those that they began. @param {number} of @returns {number[]} */
+function begunBy(of) {
+  const parents = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((id) => {
+    try {
+      return [/** @type {const} */ ([Number(id), Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${id}/stat`, "utf8"))?.[1])])];
+    } catch {
+      return []; // it has ended
+    }
+  });
+  /** @param {number} one @returns {number[]} */
+  const below = (one) => parents.filter(([, parent]) => parent === one).flatMap(([id]) => [id, ...below(id)]);
+  return below(of);
+}
+
 /**
- * The memory of the page's process, in MB, after what is garbage is gone: all, and what is its own. The rest is Chromium's file, of which it is charged
- * a share: more whenever another process of a Chromium ends, which is no growth of the page.
- * @param {import("@playwright/test").Page} page
+ * The memory of the page's process, in MB: all, and what is its own. The rest is Chromium's file, of which it is charged a share: more whenever another
+ * process of a Chromium ends, which is no growth of the page.
+ * @param {number} chromium its process
  */
-async function memory(page) {
-  const wire = await page.context().newCDPSession(page);
-  await wire.send("HeapProfiler.collectGarbage");
-  await wire.detach();
-  const top = await browser.newBrowserCDPSession();
-  const { processInfo } = await top.send("SystemInfo.getProcessInfo");
-  await top.detach();
-  const sizes = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => {
+function memory(chromium) {
+  const sizes = begunBy(chromium).filter((id) => readFileSync(`/proc/${id}/cmdline`, "utf8").includes("--type=renderer")).map((id) => {
     const text = readFileSync(`/proc/${id}/smaps_rollup`, "utf8");
     const mb = (/** @type {string} */ name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)?.[1]) / 1000;
     return { all: mb("Pss"), own: mb("Pss_Anon") + mb("Pss_Shmem") };
@@ -100,27 +112,45 @@ async function memory(page) {
   return sizes.reduce((most, one) => (one.all > most.all ? one : most));
 }
 
+/** What the page's title is, without looking into it. @param {string} home of its browser */
+async function title(home) {
+  const [port] = readFileSync(`${home}/DevToolsActivePort`, "utf8").split("\n");
+  const pages = /** @type {{ type: string, title: string }[]} */ (await (await fetch(`http://127.0.0.1:${port}/json/list`)).json());
+  return pages.find(({ type }) => type === "page")?.title ?? "";
+}
+
 /**
- * What the page needs while 200 BMCs a second change, and what that would be after an hour. The first minute does not count: heap and buffers find their
- * size. Then it is measured every 10 s. An hour's growth is that of the line through what is its own (the median of the slopes between all pairs,
- * so that one sample out of line has no say), but only if it grows by Kendall's test: of all pairs so many more rise than fall as chance brings once in
- * 40 times. If not, the samples differ by a megabyte or two of noise, of which an hour would make a hundred.
- * @param {import("@playwright/test").Page} page
+ * What the page needs while 200 BMCs a second change, and what that would be after an hour; in a browser that nobody inspects: an inspector keeps what
+ * comes over the wire, half a megabyte a minute of the stream. The first minute does not count: heap and buffers find their size. Then it is measured every 10 s.
+ * An hour's growth is that of the line through what is its own (the median of the slopes between all pairs, so that one sample out of line has no say), but
+ * only if it grows by Kendall's test: of all pairs so many more rise than fall as chance brings once in 40 times. If not, the samples differ by a megabyte
+ * or two of noise, of which an hour would make a hundred.
  */
-async function afterAnHour(page) {
-  const samples = /** @type {{ all: number, own: number, minutes: number }[]} */ ([]);
-  await fetch(`${control}/load?seconds=60`);
-  const begin = Date.now();
-  for (let n = 0; n < SAMPLES; n++) {
-    await fetch(`${control}/load?seconds=10`);
-    samples.push({ ...await memory(page), minutes: (Date.now() - begin) / 60_000 });
+async function afterAnHour() {
+  const home = mkdtempSync(join(tmpdir(), "lamplighter-"));
+  const chromium = spawn(executablePath, ["--headless", ...args, `--user-data-dir=${home}`, "--remote-debugging-port=0", "--window-size=1920,1080", url], { stdio: "ignore" });
+  try {
+    const samples = /** @type {{ all: number, own: number, minutes: number }[]} */ ([]);
+    await fetch(`${control}/load?seconds=60`);
+    const begin = Date.now();
+    for (let n = 0; n < SAMPLES; n++) {
+      await fetch(`${control}/load?seconds=10`);
+      samples.push({ ...memory(chromium.pid ?? 0), minutes: (Date.now() - begin) / 60_000 });
+    }
+    const says = await title(home);
+    if (!/^\(\d+\) Lamplighter$/.test(says)) throw new Error(`the page whose memory was measured says ${says}: it is not live`);
+    const slopes = samples.flatMap((a, i) => samples.slice(i + 1).map((b) => (b.own - a.own) / (b.minutes - a.minutes)));
+    const rising = slopes.reduce((sum, slope) => sum + Math.sign(slope), 0);
+    const deviation = Math.sqrt((SAMPLES * (SAMPLES - 1) * (2 * SAMPLES + 5)) / 18);
+    const late = at(samples.map(({ all }) => all), 0.5);
+    console.error(`own MB every 10 s: ${samples.map(({ own }) => own.toFixed(1)).join(" ")}; ${at(slopes, 0.5).toFixed(2)} a minute`);
+    return { late, hour: late + (rising > 1.96 * deviation ? Math.max(0, at(slopes, 0.5)) * 60 : 0) };
+  } finally {
+    const ended = new Promise((over) => chromium.once("exit", over));
+    chromium.kill();
+    await ended;
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   }
-  const slopes = samples.flatMap((a, i) => samples.slice(i + 1).map((b) => (b.own - a.own) / (b.minutes - a.minutes)));
-  const rising = slopes.reduce((sum, slope) => sum + Math.sign(slope), 0);
-  const deviation = Math.sqrt((SAMPLES * (SAMPLES - 1) * (2 * SAMPLES + 5)) / 18);
-  const late = at(samples.map(({ all }) => all), 0.5);
-  console.error(`own MB every 10 s: ${samples.map(({ own }) => own.toFixed(1)).join(" ")}; ${at(slopes, 0.5).toFixed(2)} a minute`);
-  return { late, hour: late + (rising > 1.96 * deviation ? Math.max(0, at(slopes, 0.5)) * 60 : 0) };
 }
 
 const quick = await opened(1);
@@ -129,6 +159,6 @@ const phone = await opened(6, true);
 const { page } = await first(1);
 await page.waitForTimeout(5000); // its stream begins once it is seen
 const took = await pixels(page);
-const { late, hour } = await afterAnHour(page);
 await browser.close();
+const { late, hour } = await afterAnHour();
 console.log(JSON.stringify({ ready: quick.ready, slow: slow.ready, bytes: quick.bytes, phone: phone.ready, phoneBytes: phone.bytes, p50: at(took, 0.5), p99: at(took, 0.99), late, hour }));
