@@ -187,6 +187,7 @@ export function carpet(site, label, most = 176) {
       if (l) return;
       width = Math.floor(canvas.clientWidth);
       if (width >= 8) l = layout(site.racks, width, most);
+      seen ||= canvas.getBoundingClientRect().top < innerHeight * 1.25; // before the browser says it, which is frames later
     },
     draw: () => {
       const all = fleet.peek()?.letters;
