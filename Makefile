@@ -46,7 +46,7 @@ console: ## check the console alone: types, lint, unit tests, and every page in 
 bench: ## run the benchmarks; docs/performance.md has the numbers and how to pair them
 	$(GO) test -timeout 60m -run '^$$' -bench . -benchmem ./...
 
-bench-console: peers ## measure the console with 100,000 and 500,000 BMCs in Chromium, and 1,000 clients; some 15 minutes (docs/performance.md)
+bench-console: peers ## measure the console with 100,000 and 500,000 BMCs in Chromium, and 1,000 clients; some 15 minutes, on a quiet machine (docs/performance.md)
 	$(GO) test -timeout 40m -run '^$$' -bench Console -benchtime 1x -v ./results/console
 	$(GO) test -timeout 20m -run '^$$' -bench ManyClients -benchtime 1x ./results/api
 
