@@ -166,7 +166,7 @@ func worstOf(open []results.Incident, racks map[string]int) string {
 		worst := open[0]
 		counted, _, _ := strings.Cut(worst.Counted, ";")
 		if worst.Cause.Kind == results.CauseBMC {
-			counted = fmt.Sprintf("%s at %s", worst.Reason, worst.Failed)
+			counted = strings.TrimSuffix(fmt.Sprintf("%s at %s", worst.Reason, worst.Failed), " at ") // a warning failed at no check
 		}
 		return fmt.Sprintf("%s (%s)", worst.Cause.Name, cmp.Or(counted, worst.Title))
 	}

@@ -174,3 +174,10 @@ func TestAMomentThatCannotBeKnownIsRefused(t *testing.T) {
 		t.Errorf("%d", status)
 	}
 }
+
+func TestAWarningIsTheWorstWithoutACheckThatItFailedAt(t *testing.T) {
+	warning := results.Incident{Cause: results.Cause{Kind: results.CauseBMC, Name: "BMC a"}, Reason: checks.TLSWeak}
+	if got := worstOf([]results.Incident{warning}, nil); got != "BMC a ("+string(checks.TLSWeak)+")" {
+		t.Error(got)
+	}
+}
