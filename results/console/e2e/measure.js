@@ -30,14 +30,15 @@ async function first(slow, phone) {
   if (phone) await wire.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: 50_000, uploadThroughput: 50_000 });
   if (slow > 1) await wire.send("Emulation.setCPUThrottlingRate", { rate: slow });
   await page.addInitScript(([wanted, maps]) => {
-    const look = () => {
+    const look = () => { // after a frame: within one, to ask where a map is would lay out each card by itself
       const title = document.querySelector("h1")?.textContent ?? "";
       const shown = [...document.querySelectorAll("canvas")].filter((map) => map.getBoundingClientRect().top < innerHeight); // what nobody sees is not drawn
       const drawn = (/** @type {HTMLCanvasElement} */ map) => map.getContext("2d")?.getImageData(0, 0, 1, 1).data[3];
-      if (!title.includes(wanted) || (maps && (!shown.length || !shown.every(drawn)))) return void requestAnimationFrame(look);
+      if (!title.includes(wanted) || (maps && (!shown.length || !shown.every(drawn)))) return next();
       requestAnimationFrame(() => requestAnimationFrame(() => { /** @type {any} */ (window).ready = performance.now(); }));
     };
-    requestAnimationFrame(look);
+    const next = () => void requestAnimationFrame(() => setTimeout(look));
+    next();
   }, /** @type {[string, boolean]} */ ([`of ${bmcs.toLocaleString("en")}`, !phone])); // on a phone incidents come first
   await page.goto(url, { waitUntil: "commit" });
   let ready = 0;

@@ -52,6 +52,7 @@ test("a moment shows the fleet, a rack and a BMC as they were, says so, and lead
 test("what comes live does not change a moment, and pages that know only now show now", async ({ page }) => {
   await opened(page, `${rack}&at=${before}`);
   const shown = page.locator("tbody");
+  await expect(shown).toContainText("ams1-a03-u21");
   const text = (await shown.textContent()) ?? "";
   await page.request.put("/api/v1/bmcs/ams1-a03-u21/ack", { data: { note: "later", who: "kim" } });
   await page.getByRole("navigation", { name: "pages" }).getByRole("link", { name: "Satellites" }).click();

@@ -32,15 +32,19 @@ function place(racks, w, h, width, most, put) {
   return y + tall;
 }
 
-/** The size of the largest cells that fit. @param {Rack[]} racks @param {number} width @param {number} most */
+/** The size of the largest cells that fit: the highest, and of those the widest, which is found by halving: what is narrower takes no more lines. @param {Rack[]} racks @param {number} width @param {number} most */
 function largest(racks, width, most) {
   const widest = Math.max(48, Math.min(160, Math.floor(width / racks.length) - 2));
-  const shortest = Math.min(...racks.map(({ from, to }) => to - from));
   for (let h = 8; h >= 2; h--) {
-    for (let w = widest; w >= Math.max(2, h - 2); w--) {
-      const least = Math.floor((racks.length * (w + 2)) / (width + 2)) * shortest * h; // most sizes need no closer look
-      if (least <= most && place(racks, w, h, width, most) <= most) return { w, h };
+    const fits = (/** @type {number} */ w) => place(racks, w, h, width, most) <= most;
+    let w = Math.max(2, h - 2);
+    if (!fits(w)) continue;
+    for (let over = widest + 1; over - w > 1; ) {
+      const middle = (w + over) >> 1;
+      if (fits(middle)) w = middle;
+      else over = middle;
     }
+    return { w, h };
   }
   return { w: 2, h: 2 };
 }
@@ -103,16 +107,30 @@ function draw(canvas, l, width, letters) {
   canvas.getContext("2d")?.putImageData(image, 0, 0);
 }
 
-/** Pictures that the next frame draws. @type {Set<{ measure: () => void, draw: () => void }>} */
+/** What a canvas shows. @type {WeakMap<Element, { sized: (width: number) => boolean, sight: (is: boolean) => void }>} */
+const pictures = new WeakMap();
+
+/** Those that the next frame draws. @type {Set<() => void>} */
 const due = new Set();
 
-/** All are measured before any is drawn: what is drawn has another height, and each would have the page laid out anew. */
 function frame() {
   const all = [...due];
   due.clear();
-  for (const { measure } of all) measure();
-  for (const { draw } of all) draw();
+  for (const draw of all) draw();
 }
+
+/** Tells widths once the page is laid out and before it is painted: to ask for them earlier would lay out each card by itself. */
+const sizes = new ResizeObserver((all) => {
+  const anew = all.filter(({ target, contentRect }) => pictures.get(target)?.sized(Math.floor(contentRect.width)));
+  for (const { target } of anew) sizes.unobserve(target); // what is drawn has another height, which is nothing to be told of
+  frame();
+  requestAnimationFrame(() => {
+    for (const { target } of anew) if (target.isConnected) sizes.observe(target);
+  });
+});
+const sight = new IntersectionObserver((all) => {
+  for (const { target, isIntersecting } of all) pictures.get(target)?.sight(isIntersecting);
+}, { rootMargin: "25%" });
 
 /**
  * One stop of Tab for the whole picture: arrow keys go from BMC to BMC, beginning with one that fails; which one it is is framed and told.
@@ -182,48 +200,52 @@ export function carpet(site, label, most = 176) {
   let drawn = /** @type {Uint8Array | null} */ (null);
   let width = 0;
   let seen = false; // what is out of sight has no pixels: of 500,000 BMCs each site's take 5 MB
-  const picture = {
-    measure: () => {
-      if (l) return;
-      width = Math.floor(canvas.clientWidth);
-      if (width >= 8) l = layout(site.racks, width, most);
-      seen ||= canvas.getBoundingClientRect().top < innerHeight * 1.25; // before the browser says it, which is frames later
-    },
-    draw: () => {
-      const all = fleet.peek()?.letters;
-      if (!l || !all) return;
-      canvas.style.height = `${l.height}px`;
-      const letters = all.subarray(site.from, site.to);
-      if (!seen) canvas.width = 0;
-      if (!seen || (canvas.width && drawn?.every((letter, i) => letter === letters[i]))) return;
-      drawn = letters.slice();
-      draw(canvas, l, width, all);
-    },
+  const picture = () => {
+    const all = fleet.peek()?.letters;
+    if (!l || !all) return;
+    canvas.style.height = `${l.height}px`;
+    const letters = all.subarray(site.from, site.to);
+    if (!seen) canvas.width = 0;
+    if (!seen || (canvas.width && drawn?.every((letter, i) => letter === letters[i]))) return;
+    drawn = letters.slice();
+    draw(canvas, l, width, all);
   };
   const again = () => {
     if (!due.size) requestAnimationFrame(frame);
     due.add(picture);
   };
   const anew = () => {
-    l = drawn = null;
+    drawn = null;
     again();
   };
-  const size = new ResizeObserver(() => Math.floor(canvas.clientWidth) === width || anew());
-  size.observe(canvas);
-  const sight = new IntersectionObserver((all) => {
-    seen = Boolean(all.at(-1)?.isIntersecting);
-    again();
-  }, { rootMargin: "25%" });
-  sight.observe(canvas);
+  const sized = (/** @type {number} */ now) => {
+    if (now === width || now < 8) return false;
+    width = now;
+    l = layout(site.racks, width, most);
+    seen ||= canvas.getBoundingClientRect().top < innerHeight * 1.25; // before the browser says it, which is frames later
+    anew();
+    return true;
+  };
+  /** Of one that was never in sight. */
+  const laid = () => {
+    if (!l) sized(Math.floor(canvas.clientWidth));
+    return l;
+  };
   const print = () => {
-    seen = true;
-    picture.draw();
+    seen = Boolean(laid());
+    picture();
   };
+  pictures.set(canvas, { sized, sight: (is) => {
+    seen = is;
+    again();
+  } });
+  sizes.observe(canvas);
+  sight.observe(canvas);
   addEventListener("beforeprint", print);
   dark.addEventListener("change", anew);
   cleanup(() => {
-    size.disconnect();
-    sight.disconnect();
+    sizes.unobserve(canvas);
+    sight.unobserve(canvas);
     removeEventListener("beforeprint", print);
     dark.removeEventListener("change", anew);
     due.delete(picture);
@@ -238,5 +260,5 @@ export function carpet(site, label, most = 176) {
     event.preventDefault();
     go(rackURL(hit.rack));
   });
-  return label ? steered(canvas, site, () => l) : canvas;
+  return label ? steered(canvas, site, laid) : canvas;
 }

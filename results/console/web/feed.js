@@ -1,10 +1,10 @@
-// What is live: the fleet, the link to the server, and what else the stream tells. One tab of a browser listens and tells the others;
+// What is live: the fleet, the link to the server, the incidents, and what else the stream tells. One tab of a browser listens and tells the others;
 // each has its own watchdog, because a half-open link gives no error.
 
-import { call, get, lines, Problem } from "./api.js";
+import { call, get, kept, lines, Problem } from "./api.js";
 import { Fleet } from "./model.js";
 import { at } from "./route.js";
-import { ahead } from "./time.js";
+import { ahead, later } from "./time.js";
 import { effect, signal } from "./view.js";
 
 /* Server-Sent Events, read from a fetch: EventSource tells neither a 502 nor a half-open link from silence. */
@@ -38,7 +38,7 @@ export function parser(tell) {
 export const patience = (tries, random) => 500 + random * Math.min(4500, 500 * 2 ** Math.min(tries, 10));
 
 /** Without a sign of life for so long the feed is lost: the server gives one every 5 s, and 12 s after it froze a person has to know. */
-export const SILENCE = 10_500;
+const SILENCE = 10_500;
 
 export const fleet = signal(/** @type {Fleet | null} */ (null));
 /** Grows with each change of the fleet that is shown. */
@@ -221,13 +221,33 @@ export function pause(is) {
   if (!is && !fetching) catchUp();
 }
 
+/** How many incidents there are that are not closed. */
+export const open = signal(/** @type {number | null} */ (null));
+/** Whether the first question for them is answered, or failed. */
+export const answered = signal(false);
+
+/** They, most important first: null where they are not known yet. */
+export const { value: incidents, wrong, look: again } = kept(async () => {
+  const page = await get("/incidents?limit=50"); // shell.html asks for it ahead
+  open.set(page.total);
+  return /** @type {Incident[]} */ (page.items);
+});
+
+const look = later(async () => {
+  await again();
+  if (wrong.peek()) look(5000);
+  answered.set(true);
+});
+
 /** Begins to listen. */
 export function start() {
   watch();
   effect(() => {
     at();
     void load();
+    look(0);
   });
+  for (const event of ["hello", "resync", "incident", "ack", "silence"]) on(event, () => look(250));
   if (!navigator.locks) return void lead(); // not a secure context: each tab for itself
   channel = new BroadcastChannel("lamplighter");
   channel.onmessage = ({ data: [event, data] }) => leading || hear(event, data);

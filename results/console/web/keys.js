@@ -38,7 +38,7 @@ const press = (name) => /** @type {HTMLElement | null} */ ([...document.querySel
 const select = () => /** @type {HTMLElement | null | undefined} */ (document.activeElement?.closest("li, tr")?.querySelector(".tick input"))?.click();
 
 /** @type {{ keys: string, text: string, act: () => void }[]} */
-export const actions = [
+const actions = [
   { keys: "/", text: "search", act: () => document.getElementById("search")?.focus() },
   { keys: "g f", text: "go to the fleet", act: () => go(to("/")) },
   { keys: "g s", text: "go to the site", act: () => /** @type {HTMLElement | null} */ (document.querySelector(":is(.path, .card) a[href^='/site']"))?.click() },

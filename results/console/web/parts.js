@@ -21,9 +21,9 @@ export function moment(at, none = "never") {
   return h("time", { datetime: at, title: everywhere(at) }, () => clock(at), h("span", { class: "faint" }, () => ` (${ago(at)} ago)`));
 }
 
-/** How long ago a round of a site was judged. @param {string} site */
+/** How long ago a round was judged: the newest of all, or of a site. @param {string} [site] */
 export function checked(site) {
-  const at = judged()[site];
+  const at = site === undefined ? Object.values(judged()).sort().at(-1) : judged()[site];
   return then() ? "" : at ? `checked ${ago(at, now())} ago` : "no check yet";
 }
 

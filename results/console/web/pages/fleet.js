@@ -3,8 +3,7 @@
 import { ackIncident, button } from "../act.js";
 import { carpet } from "../carpet.js";
 import { groups } from "../codes.js";
-import { fleet, fresh, tick } from "../feed.js";
-import { again, answered, incidents, open, wrong } from "../incidents.js";
+import { again, answered, fleet, fresh, incidents, open, tick, wrong } from "../feed.js";
 import { common, number, sentence, tile, weight } from "../model.js";
 import { age, checked, code, days, inWords, named, ticketed, trouble } from "../parts.js";
 import { incidentURL, siteURL, to } from "../route.js";

@@ -4,10 +4,9 @@ import { ack, button } from "../act.js";
 import { get, kept } from "../api.js";
 import { bar, bmcs, tick as box } from "../bulk.js";
 import { codeOf, paint, steps, words } from "../codes.js";
-import { fleet, fresh, on, tick } from "../feed.js";
+import { fleet, fresh, incidents, on, tick } from "../feed.js";
 import { common, number, tile } from "../model.js";
 import { age, code, days, head, inWords, named, path, trouble } from "../parts.js";
-import { incidents } from "../incidents.js";
 import { ask, bmcURL, incidentURL, rackURL, route, siteURL } from "../route.js";
 import { exactly, silence } from "../silence.js";
 import { later } from "../time.js";
@@ -44,7 +43,7 @@ export function lanes(units, height) {
 }
 
 /** @param {Place} place */
-export const faceOf = ({ face }) => (face === "rear" ? "rear" : "front");
+const faceOf = ({ face }) => (face === "rear" ? "rear" : "front");
 
 /** A rack that is fetched again whenever one of its BMCs looks different. @param {{ site: string, room: string, row: string, rack: string }} of */
 function watched(of) {
