@@ -66,6 +66,9 @@ func nextStep(cmd *cobra.Command, err error) string {
 			return "; " + cmd.CommandPath() + " --help shows the use"
 		}
 	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return "; another process listens there: end it, or choose another address"
+	}
 	return ""
 }
 

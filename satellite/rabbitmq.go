@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -100,7 +101,7 @@ func (m RabbitMQ) connection(ctx context.Context) (amqp.Config, error) {
 func passwordFrom(ctx context.Context, user, path string) (inventory.Secret, error) {
 	keyring, err := inventory.SingleCredential(user, path)
 	if err != nil { // of a reader that is meant for keyrings
-		return inventory.Secret{}, fmt.Errorf("password file: %s", strings.TrimPrefix(err.Error(), inventory.ErrKeyring.Error()+": "))
+		return inventory.Secret{}, errors.New(strings.TrimPrefix(err.Error(), inventory.ErrKeyring.Error()+": "))
 	}
 	credential, err := keyring.Credentials(ctx, inventory.DefaultLogin)
 	return credential.Password, err

@@ -241,7 +241,7 @@ func TestWhatRoleTicketsMissesInAConfigurationIsNamed(t *testing.T) {
 	if out := lamplighter(t, "tickets", "--config", none); out.code != int(exitUsage) || !strings.Contains(out.stderr, "kafka.brokers: want at least one for role tickets") || !strings.Contains(out.stderr, "tickets.desks: want at least one for role tickets") {
 		t.Errorf("%+v", out)
 	}
-	if out := lamplighter(t, "tickets", "--config", wrong); out.code != int(exitUsage) || !strings.Contains(out.stderr, "tickets.desks.d: password file: ") {
+	if out := lamplighter(t, "tickets", "--config", wrong); out.code != int(exitUsage) || !strings.Contains(out.stderr, "tickets.desks.d: stat ") {
 		t.Errorf("%+v", out)
 	}
 }

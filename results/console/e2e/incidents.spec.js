@@ -50,6 +50,7 @@ test("an incident's page has its counts, evidence, BMCs and what happened, and i
   await expect(page.locator("h1")).toContainText("ams1-a03-u21");
   await page.getByRole("link", { name: rack.title }).click();
   await expect(page.locator(".path")).toContainText(rack.id);
+  await expect(page.getByRole("button", { name: "Recheck 20" })).toBeEnabled();
   await page.keyboard.press("r");
   await expect(page.getByRole("dialog")).toContainText(/Recheck 20 BMCs.*4 at a time of each satellite/);
   await page.keyboard.press("Escape");

@@ -90,6 +90,7 @@ async function why(page) {
 async function recheck(page, hand, by) {
   const before = (await api(page, `/bmcs/${id}`)).verdict.at;
   const newest = page.locator("section[aria-labelledby=chain] h2").last();
+  await expect(newest).toBeVisible(); // or the key is pressed on the page before
   by === "mouse" ? await hand.open(page.getByRole("button", { name: "Recheck" })) : await hand.keys("r");
   await expect(page.locator(".running h2")).toContainText("Checking now");
   await expect(page.locator(".running .step").first()).toContainText("ping");

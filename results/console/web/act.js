@@ -1,6 +1,7 @@
 // What people do: acknowledge, and check again. Who may not is told why.
 
 import { call, get, lines, pathOf, Problem, send } from "./api.js";
+import { plural } from "./model.js";
 import { modal } from "./parts.js";
 import { at, route } from "./route.js";
 import { h, signal } from "./view.js";
@@ -78,7 +79,7 @@ export function note(what, act, verb = "Acknowledge") {
 /** @param {string} id a BMC */
 export const ack = (id) => note(`Acknowledge ${id}: it ends by itself when the BMC is healthy again`, (body) => send("PUT", `${pathOf(id)}/ack`, body));
 /** @param {Incident} i */
-export const ackIncident = (i) => note(`Acknowledge "${i.title}" with its ${i.failing} failing BMCs`, (body) => send("PUT", `/incidents/${encodeURIComponent(i.id)}/ack`, body));
+export const ackIncident = (i) => note(`Acknowledge "${i.title}" with its ${plural(i.failing, "failing BMC")}`, (body) => send("PUT", `/incidents/${encodeURIComponent(i.id)}/ack`, body));
 
 /**
  * A check of a BMC that a person asked for, step by step.

@@ -3,7 +3,7 @@
 
 import { barred, button, lastName, note } from "./act.js";
 import { call, get, lines, Problem, send } from "./api.js";
-import { number } from "./model.js";
+import { number, plural } from "./model.js";
 import { modal } from "./parts.js";
 import { ask, route } from "./route.js";
 import { quoted, silence } from "./silence.js";
@@ -85,8 +85,6 @@ export function parts(keys, where) {
 /** @param {string[]} ids */
 export const ofBMCs = (ids) => (ids.length === 1 ? `bmc=${quoted(ids[0] ?? "")}` : `bmc in (${ids.map(quoted).join(", ")})`);
 
-/** @param {number} n */
-const many = (n) => `${number(n)} ${n === 1 ? "BMC" : "BMCs"}`;
 /** @param {Part} part */
 const nameOf = ({ keys, where }) => keys.join(", ") || where;
 const query = (/** @type {Part} */ { where }) => `?${new URLSearchParams({ where })}`;
@@ -102,7 +100,7 @@ async function asked(what, part) {
 async function ack(of, picked) {
   const counts = new Map(await Promise.all(of.map(async (part) => /** @type {const} */ ([part, await asked("PUT /acks", part)]))));
   const sum = (/** @type {string} */ name) => [...counts.values()].reduce((all, one) => all + one[name], 0);
-  note(`Acknowledge ${many(sum("count"))}: of ${number(sum("matched"))} those that are not available`, (body) => forEach(of, async (part) => {
+  note(`Acknowledge ${plural(sum("count"), "BMC")}: of ${number(sum("matched"))} those that are not available`, (body) => forEach(of, async (part) => {
     await send("PUT", `/acks${query(part)}`, { ...body, expect: counts.get(part).count });
     picked.many(part.keys, false);
   }, nameOf));
@@ -139,7 +137,7 @@ export async function recheck(of) {
     }
     state.set("done");
   };
-  modal(`Recheck ${many(total)}`, (close) => [
+  modal(`Recheck ${plural(total, "BMC")}`, (close) => [
     h("p", { role: "status" }, said), h("p", { class: "wrong", role: "alert" }, wrong), h("ul", { class: "evidence-lines" }, () => failed().map(({ bmc, text }) => h("li", null, h("b", null, bmc), ` ${text}`))),
     h("div", { class: "buttons" }, () => [state() === "asked" && button("Recheck", () => void run(), { class: "main" }),
       state() === "done" && failed().length > 0 && button(`Try ${number(failed().length)} again`, () => {

@@ -5,6 +5,7 @@ import * as act from "./act.js";
 import { answered, fleet, heard, held, link, start as listen, pause, paused, returned, tick } from "./feed.js";
 import * as keys from "./keys.js";
 import { page as fleetPage } from "./pages/fleet.js";
+import { plural } from "./model.js";
 import { checked, trouble } from "./parts.js";
 import { at, go, look, pageOf, route, start, to } from "./route.js";
 import { ahead, clock, knows, now, span, zone } from "./time.js";
@@ -18,7 +19,7 @@ function chip() {
   if (state === "refused") return { kind: "lost", text: "SIGNED OUT" };
   if (state === "lost") return { kind: "lost", text: heard() ? `${LOST} since ${clock(heard())}` : LOST };
   if (at()) return { kind: "paused", text: "As it was" };
-  if (paused()) return { kind: "paused", text: `Paused (${held()} ${held() === 1 ? "change" : "changes"})` };
+  if (paused()) return { kind: "paused", text: `Paused (${plural(held(), "change")})` };
   if (state === "connecting") return { kind: "wait", text: `Connecting ${span(now() - since)}` };
   if (state === "catching up") return { kind: "wait", text: "Catching up" };
   return { kind: "live", text: `Live ${span(now() - heard())}` };
@@ -136,7 +137,7 @@ void act.start();
 listen();
 await new Promise((show) => { // what comes at once is drawn once, and not first as what is not there
   setTimeout(show, 100);
-  effect(() => void (fleet() && answered() && show(null)));
+  effect(() => void (fleet() && answered() && act.me() && show(null)));
 });
 const shown = computed(() => {
   const { path, query } = route();

@@ -155,9 +155,9 @@ export function worst(fleet) {
 export function sentence(fleet, incidents) {
   const all = fleet.count();
   if (!all.total) return "No BMC is known yet.";
-  const told = incidents === null ? "" : incidents === 0 ? "No incident. " : `${number(incidents)} ${incidents === 1 ? "incident" : "incidents"}. `;
+  const told = incidents === null ? "" : incidents === 0 ? "No incident. " : `${plural(incidents, "incident")}. `;
   const known = all.total - all.none;
-  if (!known) return `${number(all.total)} BMCs, none checked yet.`;
+  if (!known) return `${plural(all.total, "BMC")}, none checked yet.`;
   if (!all.failed) return `${told}No BMC of ${number(all.total)} fails${all.unknown ? `, ${number(all.unknown)} unknown` : ""}.`;
   const bad = /** @type {NonNullable<ReturnType<typeof worst>>} */ (worst(fleet));
   const where = [bad.rack.site, bad.rack.rack].filter(Boolean).join(" ") || "an unnamed rack";
@@ -166,3 +166,6 @@ export function sentence(fleet, incidents) {
 
 /** A number as people read it: 98,410. Its first toLocaleString costs a page some 20 ms. @param {number} n */
 export const number = (n) => String(Math.round(n * 1000) / 1000).replace(/(?<!\.\d*)\B(?=(\d{3})+(?!\d))/g, ",");
+
+/** So many of what is counted: 1 BMC, 98,410 BMCs. @param {number} n @param {string} what */
+export const plural = (n, what) => `${number(n)} ${what}${n === 1 ? "" : "s"}`;

@@ -4,7 +4,7 @@
 import { button, name } from "./act.js";
 import { get, kept, send } from "./api.js";
 import { on } from "./feed.js";
-import { number } from "./model.js";
+import { number, plural } from "./model.js";
 import { modal, moment, path, trouble } from "./parts.js";
 import { ask, route, to } from "./route.js";
 import { ahead, clock, everywhere, later, now, span, zone } from "./time.js";
@@ -86,7 +86,7 @@ export const silence = (kind, which) => root((stop) => {
   } },
   h("p", { class: "faint" }, "Nobody is woken and no ticket is opened. Checks go on."),
   h("label", null, "Kind", kinds), h("label", null, "Which BMCs, as a filter", filter),
-  h("p", { class: "reach", role: "status" }, () => (wrong() ? h("span", { class: "wrong" }, wrong()) : reach() ? [h("strong", null, `${number(reach()?.matched ?? 0)} BMCs`), ` now, ${number(reach()?.failing ?? 0)} of them fail.`] : "Counting …")),
+  h("p", { class: "reach", role: "status" }, () => (wrong() ? h("span", { class: "wrong" }, wrong()) : reach() ? [h("strong", null, plural(reach()?.matched ?? 0, "BMC")), ` now, ${number(reach()?.failing ?? 0)} of them fail.`] : "Counting …")),
   h("label", null, `Begins (${zone.peek() === "local" ? "local time" : "UTC"}; empty: now)`, begin), h("label", null, "For how long", end), h("label", null, "Reason", reason),
   h("label", null, "Ticket or work order (may be empty)", ticket), who.field,
   h("p", { class: "wrong", role: "alert" }, failed),
@@ -127,7 +127,7 @@ const line = (item, tell) => h("li", { class: () => (item().idle ? "idle" : "") 
     h("b", { class: "kind" }, s.kind),
     h("div", { class: "what" }, h("a", { href: to("/search", { where: s.where }) }, h("code", null, s.where)), h("span", { class: "faint" }, ` ${s.reason}${s.ticket ? `, ${s.ticket}` : ""}`),
       s.idle && h("strong", { class: "wrong" }, " Matched nothing for a day: it is written wrongly, or what it was for is gone.")),
-    h("span", { class: "size" }, s.status === "over" ? "-" : `${number(s.matched)} BMCs, ${number(s.failing)} fail`),
+    h("span", { class: "size" }, s.status === "over" ? "-" : `${plural(s.matched, "BMC")}, ${number(s.failing)} fail`),
     h("span", { class: "who" }, s.who),
     h("span", { class: "left" }, left(s)),
     s.status === "over" ? null : end(s, tell),
@@ -148,7 +148,7 @@ export function page() {
     h("h1", { class: "sentence" }, () => {
       const all = (rows() ?? []).filter(({ status }) => status === "holds");
       const idle = all.filter((s) => s.idle).length;
-      return rows() === null ? (wrong() ? "Silences: not known." : "Silences: loading …") : all.length ? `${all.length} kept quiet now: ${number(all.reduce((sum, s) => sum + s.matched, 0))} BMCs, ${number(all.reduce((sum, s) => sum + s.failing, 0))} of them fail.${idle ? ` ${idle} matched nothing for a day.` : ""}` : "Nothing is kept quiet.";
+      return rows() === null ? (wrong() ? "Silences: not known." : "Silences: loading …") : all.length ? `${all.length} kept quiet now: ${plural(all.reduce((sum, s) => sum + s.matched, 0), "BMC")}, ${number(all.reduce((sum, s) => sum + s.failing, 0))} of them fail.${idle ? ` ${idle} matched nothing for a day.` : ""}` : "Nothing is kept quiet.";
     }),
     h("div", { class: "bar-of-buttons" },
       [["Now", ""], ["Over (last day)", "over"]].map(([text, value]) => h("button", { "aria-pressed": () => String(over() === (value === "over")), onclick: () => ask({ status: value || undefined }) }, text, () => count(value === "over"))),

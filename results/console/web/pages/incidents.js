@@ -7,7 +7,7 @@ import { forEach, picks, recheck, tick, tickAll } from "../bulk.js";
 import { lookOf } from "../chain.js";
 import { marked, steps } from "../codes.js";
 import { fleet, on } from "../feed.js";
-import { number } from "../model.js";
+import { number, plural } from "../model.js";
 import { age, code, copy, exports, moment, path, ticketed, trouble } from "../parts.js";
 import { ask, bmcURL, incidentURL, rackURL, route, siteURL, to } from "../route.js";
 import { quoted, scopeOf, silence, where } from "../silence.js";
@@ -79,13 +79,10 @@ const line = (item, picked, order) => h("li", null,
   h("span", { class: "age" }, () => (item().closed_at ? moment(item().closed_at) : age(item().since))),
   h("span", { class: "who" }, () => who(item())), h("span", { class: "ticket" }, () => (item().tickets.length ? item().tickets.map(ticketed) : ticketed(undefined))));
 
-/** @param {number} n */
-const many = (n) => `${number(n)} ${n === 1 ? "incident" : "incidents"}`;
-
 /** Acknowledges what is selected, one by one; those that failed stay selected. @param {Incident[]} chosen @param {ReturnType<typeof picks>} picked */
 function ackChosen(chosen, picked) {
   const failing = chosen.reduce((sum, i) => sum + i.failing, 0);
-  note(`Acknowledge ${many(chosen.length)} with ${number(failing)} failing BMCs`, (body) => forEach(chosen, async ({ id }) => {
+  note(`Acknowledge ${plural(chosen.length, "incident")} with ${plural(failing, "failing BMC")}`, (body) => forEach(chosen, async ({ id }) => {
     await send("PUT", `/incidents/${encodeURIComponent(id)}/ack`, body);
     picked.set(id, false);
   }, ({ title }) => title));
@@ -96,7 +93,7 @@ async function ackAll(tell) {
   const query = new URLSearchParams({ ...filters(), status: "open" });
   try {
     const { matched, failing } = await send("POST", `/incidents/ack?${query}`, { note: "how many?", who: "nobody", dry_run: true });
-    note(`Acknowledge all ${many(matched)} that match, with ${number(failing)} failing BMCs`, (body) => send("POST", `/incidents/ack?${query}`, { ...body, expect: matched }));
+    note(`Acknowledge all ${plural(matched, "incident")} that match, with ${plural(failing, "failing BMC")}`, (body) => send("POST", `/incidents/ack?${query}`, { ...body, expect: matched }));
   } catch (err) {
     tell(err);
   }
@@ -111,7 +108,7 @@ function acts({ pages, rows, picked, tell }) {
     tickAll(picked, () => rows().map(({ id }) => id)),
     h("span", { role: "status", class: "faint" }, text),
     () => [
-      chosen().length > 0 && button(`Ack ${many(chosen().length)}`, () => ackChosen(chosen(), picked), { "data-key": "a", class: "main" }),
+      chosen().length > 0 && button(`Ack ${plural(chosen().length, "incident")}`, () => ackChosen(chosen(), picked), { "data-key": "a", class: "main" }),
       picked.all().size > 0 && h("button", { onclick: picked.clear }, "Clear selection"),
       !picked.all().size && tab() === "open" && rows().length > 0 && button("Ack all that match", () => void ackAll(tell), { "data-key": "a" }),
     ]);

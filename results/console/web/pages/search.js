@@ -4,7 +4,7 @@ import { get, keep } from "../api.js";
 import { bar, bmcs, tick as box } from "../bulk.js";
 import { codeOf, marked, words } from "../codes.js";
 import { tick } from "../feed.js";
-import { number } from "../model.js";
+import { number, plural } from "../model.js";
 import { age, code, exports, head, path, trouble } from "../parts.js";
 import { bmcURL, go, incidentURL, rackURL, route, siteURL } from "../route.js";
 import { later } from "../time.js";
@@ -60,7 +60,7 @@ function matching(where) {
     soon(next.peek() === null ? 0 : 1000);
   });
   return [
-    h("h1", { class: "sentence" }, () => (next() === null ? (wrong() ? "BMCs: not known." : "Looking …") : `${number(rows().length)}${next() ? " newest" : ""} BMCs: ${where || "all"}.`)),
+    h("h1", { class: "sentence" }, () => (next() === null ? (wrong() ? "BMCs: not known." : "Looking …") : `${plural(rows().length, next() ? "newest BMC" : "BMC")}: ${where || "all"}.`)),
     h("div", { class: "bar-of-buttons" }, exports("bmcs", () => ({ where })), h("a", { class: "plain", href: "/" }, "Clear filter")),
     () => (wrong() ? trouble(wrong(), () => look(false)) : null),
     bar({ picked: bmcs, order, all: () => where, tell: wrong.set }),
