@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,27 +89,6 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		{"an open password file", []string{"check", "127.10.0.1", "--username", "x", "--password-file", "$/open.yaml"}, []string{"--password-file: ", "chmod 600 $/open.yaml"}},
 		{"an unknown command", []string{"swep"}, []string{`unknown command "swep"`, "sweep"}},
 	})
-}
-
-func TestAnAddressThatAnotherProcessHasIsSaidWithTheWayOut(t *testing.T) {
-	t.Parallel()
-	fleet := simulateN(t, 1)
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	address := taken.Addr().String()
-	fleet.put(t, "all.yaml", fmt.Sprintf(`inventory: %s
-targets: {loopback: true}
-keyring: %s
-memory: %s/memory
-results: {store: %[3]s/results, listen: "%s"}
-`, fleet.file("inventory.csv"), fleet.file("keyring.yaml"), t.TempDir(), address), 0o600)
-	out := lamplighter(t, "all", "--config", fleet.file("all.yaml"))
-	if want := "listen tcp " + address + ": bind: address already in use; another process listens there: end it, or choose another address"; out.code != int(exitUsage) || !strings.Contains(out.stderr, want) {
-		t.Errorf("exit code %d, want 2 and %q in:\n%s", out.code, want, out.stderr)
-	}
 }
 
 func TestBadInventoriesAreNamedLineByLine(t *testing.T) {

@@ -159,7 +159,7 @@ func TestAnAddressThatIsTakenIsNamed(t *testing.T) {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if o := lamplighter(t, "all", "--config", config); o.code != 2 || !strings.Contains(o.stderr, address) {
+	if o := lamplighter(t, "all", "--config", config); o.code != 2 || !strings.Contains(o.stderr, address+": bind: address already in use; another process listens there: end it, or choose another address") {
 		t.Errorf("%d %s", o.code, o.stderr)
 	}
 }
