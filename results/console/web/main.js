@@ -137,7 +137,7 @@ void act.start();
 listen();
 await new Promise((show) => { // what comes at once is drawn once, and not first as what is not there
   setTimeout(show, 100);
-  effect(() => void (fleet() && answered() && act.me() && show(null)));
+  effect(() => void (fleet() && answered() && show(null)));
 });
 const shown = computed(() => {
   const { path, query } = route();
