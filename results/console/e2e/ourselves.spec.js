@@ -33,7 +33,7 @@ test("what breaks next takes one click from the fleet, and the certificates a se
   await expect(day).toHaveCount(1);
   await day.focus();
   await page.keyboard.press("Enter");
-  await expect(page.locator("h1")).toContainText("1 BMCs: cert_not_after");
+  await expect(page.locator("h1")).toContainText("1 BMC: cert_not_after");
 });
 
 test("a group that fails leads to the list of those that fail there now", async ({ page }) => {

@@ -33,7 +33,7 @@ test("a site's BMCs are grouped by what they have, each group leads to its BMCs,
   const least = [...items].sort((a, b) => a.total - b.total)[0];
   await page.setViewportSize({ width: 1180, height: 720 });
   await rows.getByRole("link", { name: least.value || "none", exact: true }).click();
-  await expect(page.locator("h1")).toContainText(`${least.total} BMCs: site="ams1" and ${least.where}`);
+  await expect(page.locator("h1")).toContainText(`${least.total} BMC${least.total === 1 ? "" : "s"}: site="ams1" and ${least.where}`);
   await page.goBack();
   await expect(rows).toHaveCount(items.length);
   await page.getByLabel("Group by").fill("colour");
