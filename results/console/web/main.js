@@ -136,7 +136,7 @@ start();
 void act.start();
 listen();
 await new Promise((show) => { // what comes at once is drawn once, and not first as what is not there
-  setTimeout(show, 100);
+  setTimeout(show, 400);
   effect(() => void (fleet() && answered() && show(null)));
 });
 const shown = computed(() => {
