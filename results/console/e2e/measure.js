@@ -20,14 +20,12 @@ const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run
 const browser = await chromium.launch({ executablePath, args });
 
 /**
- * Opens a page in a browser that was never there: the fleet's, or an empty one, which is what any page needs of the browser and the machine. Its tab is on
- * the same server already: a new tab is an empty page in a process of its own, which would be slowed, too, and so be busy until it ends, as no slow CPU is.
+ * Opens a page in a browser that was never there: the fleet's, or an empty one, which is what any page needs of the browser and the machine.
  * @param {{ slow: number, phone?: boolean, empty?: boolean }} how slow: how much slower the CPU is; phone: on a phone that hears 400 kbit/s
  */
 async function first({ slow, phone, empty }) {
   const context = await browser.newContext(phone ? { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 } : { viewport: { width: 1920, height: 1080 } });
   const page = await context.newPage();
-  await page.goto(`${empty ? control : url}/nothing`);
   const wire = await context.newCDPSession(page);
   let bytes = 0;
   await wire.send("Network.enable");
