@@ -87,6 +87,7 @@ func TestBadFlagsAreNamed(t *testing.T) {
 		{"a user without a password", []string{"check", "127.10.0.1", "--username", "x"}, []string{"--username needs --password-file"}},
 		{"a password without a user", []string{"check", "127.10.0.1", "--password-file", "$/open.yaml"}, []string{"--password-file needs --username"}},
 		{"an open password file", []string{"check", "127.10.0.1", "--username", "x", "--password-file", "$/open.yaml"}, []string{"--password-file: ", "chmod 600 $/open.yaml"}},
+		{"no such password file", []string{"check", "127.10.0.1", "--username", "x", "--password-file", "$/nope"}, []string{"lamplighter: --password-file: stat $/nope: no such file"}},
 		{"an unknown command", []string{"swep"}, []string{`unknown command "swep"`, "sweep"}},
 	})
 }

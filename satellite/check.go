@@ -216,7 +216,7 @@ func (o *checkOptions) openKeyring() (inventory.Keyring, error) {
 	case o.username == "" && o.passwordFile != "":
 		return nil, errors.New("--password-file needs --username")
 	case o.username != "":
-		keyring, err := inventory.SingleCredential(o.username, o.passwordFile)
+		keyring, err := oneCredential(o.username, o.passwordFile)
 		return keyring, prefix("--password-file", err)
 	}
 	return openKeyring(o.keyring)

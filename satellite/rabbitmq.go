@@ -99,10 +99,19 @@ func (m RabbitMQ) connection(ctx context.Context) (amqp.Config, error) {
 
 // passwordFrom reads a password from a file that only its owner may read.
 func passwordFrom(ctx context.Context, user, path string) (inventory.Secret, error) {
-	keyring, err := inventory.SingleCredential(user, path)
-	if err != nil { // of a reader that is meant for keyrings
-		return inventory.Secret{}, errors.New(strings.TrimPrefix(err.Error(), inventory.ErrKeyring.Error()+": "))
+	keyring, err := oneCredential(user, path)
+	if err != nil {
+		return inventory.Secret{}, err
 	}
 	credential, err := keyring.Credentials(ctx, inventory.DefaultLogin)
 	return credential.Password, err
+}
+
+// oneCredential is a keyring of one user and one password file; an error is of that file, and speaks of no keyring.
+func oneCredential(user, path string) (inventory.Keyring, error) {
+	keyring, err := inventory.SingleCredential(user, path)
+	if err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), inventory.ErrKeyring.Error()+": "))
+	}
+	return keyring, nil
 }
